@@ -1,0 +1,263 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/keepalive"
+	"github.com/caddy-gopr/caddy-gopr/transport"
+	"github.com/caddy-gopr/caddy-gopr/wire"
+)
+
+// Receiver is given what a [Conn] reads. All calls but Drained come from the connection's own goroutine; none may block.
+type Receiver interface {
+	// Frame is called for each frame that is the application's. It is piece[start:end], and as valid as piece is: until Flush returns.
+	// A run of neighbouring frames can so be passed on with one copy, or none.
+	Frame(piece []byte, start, end int, f *wire.Frame)
+	// Flush is called when a piece is used up. It returns false to stop reading until Conn.Resume.
+	Flush(piece []byte) (more bool)
+	// Drained is called, from any goroutine, once after a Write that returned full, when the unsent bytes have fallen to half of the bound.
+	Drained()
+}
+
+// ConnConfig is what connections of one kind share. It is not changed while they live.
+type ConnConfig struct {
+	// Decoder cuts what the peer sends into frames, and says which it accepts. nil: GOPR, all commands, payloads up to 65535 bytes.
+	Decoder *wire.Decoder
+	// Heartbeat is how often the peer is pinged, and how long its answer may take. nil, or an Interval of 0: no pings.
+	Heartbeat *keepalive.Heartbeat
+	// Limits.Frame is how long the peer may take to complete a frame that it has begun; Limits.Idle, how long it may be silent. nil, or 0: without limit.
+	Limits *keepalive.Limits
+	// Transport bounds the unsent bytes and the time a write may take. nil: its defaults.
+	Transport *transport.Options
+}
+
+// Conn is one established connection to a peer: it cuts the stream into frames, answers the peer's pings, sends its own and measures the round trip, and
+// ends when the peer is silent, dead or wrong. It does not come back; [Client] and the upstream pool make it come back.
+type Conn struct {
+	cfg *ConnConfig
+	dec *wire.Decoder
+	t   *transport.Conn
+	r   Receiver
+
+	// The connection's goroutine owns these.
+	watch  keepalive.Watch
+	pinger keepalive.Pinger
+	err    error  // why the logic closed
+	pongs  []byte // answers to the pings of one piece
+	held   bool   // reading is paused: the peer's silence is ours, and says nothing of it
+
+	srtt   atomic.Int64 // nanoseconds
+
+	mu  sync.Mutex
+	end error // what Close was given
+}
+
+// pingCmd and the like say what a heartbeat is on GOPR.
+const (
+	pingCmd, pingFlag = uint32(wire.CmdPing), uint32(wire.FlagReq)
+	pongCmd, pongFlag = uint32(wire.CmdPong), uint32(wire.FlagRsp)
+)
+
+var defaultDecoder = sync.OnceValue(func() *wire.Decoder {
+	d, err := wire.GOPR.NewDecoder(wire.Rules{})
+	if err != nil {
+		panic(err) // the zero rules are GOPR's own
+	}
+	return d
+})
+
+// NewConn wraps an established connection. The caller must call [Conn.Serve], which closes nc. cfg may be nil: no heartbeat, no limits.
+func NewConn(nc net.Conn, cfg *ConnConfig, r Receiver) *Conn {
+	if cfg == nil {
+		cfg = &ConnConfig{}
+	}
+	c := &Conn{cfg: cfg, dec: cfg.Decoder, r: r}
+	if c.dec == nil {
+		c.dec = defaultDecoder()
+	}
+	c.start(time.Now())
+	c.t = transport.New(nc, cfg.Transport, logic{c})
+	return c
+}
+
+// start has the clocks begin now.
+func (c *Conn) start(now time.Time) {
+	if c.cfg.Heartbeat != nil {
+		c.pinger.Start(c.cfg.Heartbeat, now)
+	}
+	if c.cfg.Limits != nil {
+		c.watch.Start(c.cfg.Limits, now)
+	}
+}
+
+// Serve runs the connection in the calling goroutine until it ends, and returns why: io.EOF, the peer closed it; [ErrHeartbeat]; a
+// *[wire.RejectError]; what Close was given; the end of ctx; or the network's error. Never nil.
+func (c *Conn) Serve(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { c.Close(context.Cause(ctx)) })
+	defer stop()
+	err := c.t.Serve(nil)
+	switch end := c.closed(); {
+	case end != nil:
+		return end
+	case c.err != nil:
+		return c.err
+	case err == nil:
+		return net.ErrClosed
+	default:
+		return err
+	}
+}
+
+// Write sends whole frames, back to back. It copies what the socket does not take at once, and never blocks. full: the bound of
+// unsent bytes is exceeded; the caller should wait for Receiver.Drained.
+func (c *Conn) Write(frames []byte) (full bool, err error) { return c.t.Write(frames) }
+
+// Resume goes on reading after a Flush that returned false.
+func (c *Conn) Resume() { c.t.Resume() }
+
+// Close ends the connection soon; Serve returns cause. What is unsent is still sent, within two seconds. nil stands for net.ErrClosed.
+func (c *Conn) Close(cause error) {
+	if cause == nil {
+		cause = net.ErrClosed
+	}
+	c.mu.Lock()
+	if c.end == nil {
+		c.end = cause
+	}
+	c.mu.Unlock()
+	c.t.Wake()
+}
+
+func (c *Conn) closed() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.end
+}
+
+// RTT returns the smoothed round trip of the heartbeat (RFC 6298); 0 before the first answer.
+func (c *Conn) RTT() time.Duration { return time.Duration(c.srtt.Load()) }
+
+// Unsent returns the number of bytes written but not yet taken by the socket.
+func (c *Conn) Unsent() int { return c.t.Unsent() }
+
+// LocalAddr and RemoteAddr are the ends of the connection.
+func (c *Conn) LocalAddr() net.Addr { return c.t.NetConn().LocalAddr() }
+
+// RemoteAddr is the peer's address.
+func (c *Conn) RemoteAddr() net.Addr { return c.t.NetConn().RemoteAddr() }
+
+// ErrHeartbeat: the peer's TCP answers, its program does not.
+var ErrHeartbeat = errors.New("heartbeat: no pong in time")
+
+// logic is a Conn as its driver sees it.
+type logic struct{ c *Conn }
+
+func (l logic) Data(now time.Time, b []byte) (used int, next transport.Next) {
+	c := l.c
+	if c.held {
+		c.held = false
+		c.start(now)
+	}
+	var f wire.Frame
+	for {
+		n, err := c.dec.Next(b[used:], &f)
+		if err != nil {
+			c.err = fmt.Errorf("frame from %v: %w", c.RemoteAddr(), err)
+			c.r.Flush(b[:used])
+			return used, transport.Close
+		}
+		if n == 0 {
+			break
+		}
+		switch {
+		case f.Cmd == pingCmd && f.Flag == pingFlag:
+			c.pongs = wire.AppendFrame(c.pongs, wire.CmdPong, wire.FlagRsp, f.Payload)
+		case f.Cmd == pongCmd && f.Flag == pongFlag:
+			c.pong(now, f.Payload)
+		default:
+			c.r.Frame(b, used, used+n, &f)
+		}
+		used += n
+	}
+	if c.cfg.Limits != nil {
+		c.watch.Note(now, used > 0, used < len(b))
+	}
+	more := c.r.Flush(b[:used])
+	if len(c.pongs) > 0 {
+		if full, _ := c.Write(c.pongs); full {
+			c.err = errPingFlood
+			return used, transport.Close
+		}
+		c.pongs = nil
+	}
+	if !more {
+		c.held = true
+		return used, transport.Pause
+	}
+	return used, transport.More
+}
+
+var errPingFlood = errors.New("the peer sends pings and does not read the pongs")
+
+func (c *Conn) pong(now time.Time, payload []byte) {
+	if p, ok := wire.ParsePing(payload); ok {
+		if _, ok := c.pinger.Pong(p.Seq, p.Time, now); ok {
+			c.srtt.Store(int64(c.pinger.RTT().SRTT()))
+		}
+	}
+}
+
+func (l logic) EOF(time.Time) transport.Next { return transport.Close }
+
+func (l logic) Tick(now time.Time) transport.Next {
+	c := l.c
+	if c.closed() != nil {
+		return transport.Close
+	}
+	if c.held {
+		return transport.Pause
+	}
+	if c.cfg.Heartbeat != nil {
+		switch c.pinger.Tick(now) {
+		case keepalive.SendPing:
+			seq, at := c.pinger.Ping(now)
+			var buf [64]byte
+			_, _ = c.Write(wire.AppendPing(buf[:0], wire.Ping{Seq: seq, Time: at})) // a failed write ends the connection by itself
+		case keepalive.Dead:
+			c.err = ErrHeartbeat
+			return transport.Close
+		}
+	}
+	if c.cfg.Limits != nil {
+		if err := c.watch.Check(now); err != nil {
+			c.err = err
+			return transport.Close
+		}
+	}
+	return transport.More
+}
+
+func (l logic) Deadline() time.Time {
+	c := l.c
+	var at time.Time
+	if c.held {
+		return at
+	}
+	if c.cfg.Heartbeat != nil {
+		at = c.pinger.Next()
+	}
+	if c.cfg.Limits != nil {
+		if w := c.watch.Deadline(); !w.IsZero() && (at.IsZero() || w.Before(at)) {
+			at = w
+		}
+	}
+	return at
+}
+
+func (l logic) Drained() { l.c.r.Drained() }

@@ -1,0 +1,88 @@
+// Package transport moves the bytes of a connection, apart from what they mean.
+//
+// What they mean is a [Logic]: the life of one connection written without I/O. It is given a piece of bytes, or a tick of the clock, and
+// says what next: read on, pause, close. A driver does the rest, so the same logic is tested without sockets and runs unchanged under
+// every driver. [Conn] is the goroutine driver, for any net.Conn:
+//
+//	conn.go        the connection: what it holds, how it starts and ends
+//	serve.go       the loop of the owning goroutine: read, pause, tick
+//	read.go        reading a plain TCP connection only when it is readable, into a borrowed buffer
+//	read_any.go    reading any other connection (TLS, pipes) into a small buffer that grows and shrinks with use
+//	write.go       writing: at once if the socket takes it, else by a writer that lives while bytes are left
+//	buffer.go      the buffers that connections borrow
+//
+// An idle TCP connection holds no buffer, no timer of its own beside the poller's, and one goroutine.
+package transport
+
+import (
+	"errors"
+	"time"
+)
+
+// Next is what a connection does after its logic has spoken.
+type Next uint8
+
+const (
+	// More reads on.
+	More Next = iota
+	// Pause stops reading until [Conn.Resume]. Ticks go on.
+	Pause
+	// Close sends what is unsent, within bounds, and closes the connection.
+	Close
+)
+
+// Logic is the life of one connection. All calls but Drained come from the goroutine that runs [Conn.Serve], one at a time; none may block.
+type Logic interface {
+	// Data is given the bytes that were read and not yet used, oldest first. It returns how many of them it used; the rest comes again, with
+	// more behind it. b is valid during the call only. The driver allocates no more than a small multiple of what the peer has sent.
+	// Data is also what ends a Pause: it is called after Resume, with what was left, even where nothing was.
+	Data(now time.Time, b []byte) (used int, next Next)
+	// EOF tells that the peer will send no more (it may still read). Close ends the connection; any other answer keeps it open for writing, until
+	// a Tick says Close.
+	EOF(now time.Time) Next
+	// Tick is called when the moment of Deadline has come, and after [Conn.Wake]. It may come early.
+	Tick(now time.Time) Next
+	// Deadline is the next moment at which Tick has something to do; zero: never. It is asked after each of the calls above, and may move on
+	// with every piece at no cost: the driver moves its timer only when the moment comes nearer, or has passed.
+	Deadline() time.Time
+	// Drained is called, from any goroutine, once after a Write that returned full, when the unsent bytes have fallen to half of the bound.
+	Drained()
+}
+
+// Options bound what a connection holds and waits for. One value is shared by many connections and is not changed while they live.
+type Options struct {
+	// WriteTimeout is how long the peer may take no byte while there are bytes for it, before the connection ends with ErrWriteTimeout.
+	// 0: 10 s.
+	WriteTimeout time.Duration
+	// High is the number of unsent bytes beyond which Write reports full. 0: 1 MiB.
+	High int
+}
+
+const (
+	defaultWriteTimeout = 10 * time.Second
+	defaultHigh         = 1 << 20
+
+	// lastWords is how long a closing connection may take to send what is unsent.
+	lastWords = 2 * time.Second
+)
+
+func (o *Options) writeTimeout() time.Duration {
+	if o == nil || o.WriteTimeout <= 0 {
+		return defaultWriteTimeout
+	}
+	return o.WriteTimeout
+}
+
+func (o *Options) high() int {
+	if o == nil || o.High <= 0 {
+		return defaultHigh
+	}
+	return o.High
+}
+
+var (
+	// ErrWriteTimeout: the peer took no byte within Options.WriteTimeout.
+	ErrWriteTimeout = errors.New("write timeout: the peer does not read")
+	// ErrClosed: the connection has ended; nothing was written.
+	ErrClosed = errors.New("connection closed")
+)

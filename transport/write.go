@@ -1,0 +1,234 @@
+package transport
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// Write sends b, or keeps what the socket does not take at once for a writer that goes on with it. It copies what it keeps, and never blocks.
+//
+// full: more than Options.High bytes are unsent. The caller should stop what feeds this connection; Logic.Drained tells when to go on. The bytes of
+// a Write that reports full are taken none the less, so what is held exceeds the bound by one Write at most for each writer that obeys.
+//
+// Bytes of one Write stay together; two Writes are in the order in which they were called. After the connection has ended nothing is written, and
+// the error says why.
+func (c *Conn) Write(b []byte) (full bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.werr != nil {
+		return false, c.werr
+	}
+	if c.closing {
+		return false, ErrClosed
+	}
+	if len(b) == 0 {
+		return false, nil
+	}
+	if c.busy || c.raw == nil {
+		c.add(b)
+	} else {
+		c.busy = true
+		c.unsent += len(b)
+		rest, err := c.try(b)
+		c.unsent -= len(b) // add counts what is kept
+		if err != nil {
+			c.busy = false
+			c.fail(err)
+			return false, err
+		}
+		// What others wrote meanwhile is behind the rest of ours.
+		if len(rest) > 0 {
+			c.addFront(rest)
+		}
+		if c.out == nil {
+			c.busy = false
+			return false, nil
+		}
+		c.startWriter()
+	}
+	if !c.busy {
+		c.busy = true
+		c.startWriter()
+	}
+	if c.unsent > c.opt.high() {
+		c.full = true
+	}
+	return c.full, nil
+}
+
+// try writes b without blocking and returns what is left. c.mu is held, and given up during the system call: others append meanwhile.
+func (c *Conn) try(b []byte) (rest []byte, err error) {
+	c.wbuf = b
+	c.mu.Unlock()
+	err = c.raw.Write(c.onWritable)
+	c.mu.Lock()
+	n, sys := c.wn, c.wsys
+	c.wbuf, c.wsys, c.wn = nil, nil, 0
+	if err == nil {
+		err = sys
+	}
+	return b[n:], err
+}
+
+// add keeps b for the writer. c.mu is held.
+func (c *Conn) add(b []byte) {
+	if c.out == nil {
+		c.out = borrowOut()
+	}
+	*c.out = append(*c.out, b...)
+	c.unsent += len(b)
+}
+
+// addFront keeps b before what is kept already. c.mu is held.
+func (c *Conn) addFront(b []byte) {
+	if c.out == nil {
+		c.add(b)
+		return
+	}
+	behind := c.out
+	c.out = borrowOut()
+	c.add(b)
+	*c.out = append(*c.out, *behind...)
+	returnOut(behind)
+}
+
+// startWriter has a goroutine send what is kept. c.mu is held, busy is set.
+func (c *Conn) startWriter() {
+	c.writers.Add(1)
+	go c.writeOut()
+}
+
+// writeOut is the writer: it lives while there are unsent bytes.
+func (c *Conn) writeOut() {
+	defer c.writers.Done()
+	c.mu.Lock()
+	for c.out != nil && c.werr == nil {
+		p := c.out
+		c.out = nil
+		c.mu.Unlock()
+		err := c.writeAll(*p)
+		returnOut(p)
+		c.mu.Lock()
+		if err != nil {
+			c.fail(err)
+		}
+	}
+	c.busy = false
+	drained := c.relieved()
+	clear := c.raw != nil && !c.warmed.IsZero() && !c.closing
+	if clear { // or the next try would find its deadline passed
+		c.warmed = time.Time{}
+		_ = c.nc.SetWriteDeadline(time.Time{})
+	}
+	c.mu.Unlock()
+	if drained {
+		c.logic.Drained()
+	}
+}
+
+// relieved says whether Drained is to be called now. c.mu is held.
+func (c *Conn) relieved() bool {
+	if !c.full || c.unsent > c.opt.high()/2 || c.werr != nil {
+		return false
+	}
+	c.full = false
+	return true
+}
+
+// writeChunk is how much the peer must take within the write timeout.
+const writeChunk = 64 << 10
+
+// writeAll sends b, blocking. Each chunk has the write timeout anew, so a slow peer that reads is served and one that does not is given up.
+func (c *Conn) writeAll(b []byte) error {
+	for len(b) > 0 {
+		chunk := b[:min(len(b), writeChunk)]
+		if !c.extend() {
+			return ErrClosed
+		}
+		n, err := c.nc.Write(chunk)
+		b = b[n:]
+		c.mu.Lock()
+		c.unsent -= n
+		drained := c.relieved()
+		c.mu.Unlock()
+		if drained {
+			c.logic.Drained()
+		}
+		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				return ErrWriteTimeout
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// extend moves the write deadline, unless the connection is closing: then the one that close has set stands. It reports false when nothing may be
+// written any more.
+func (c *Conn) extend() bool {
+	timeout := c.opt.writeTimeout()
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.werr != nil {
+		return false
+	}
+	if at := now.Add(timeout); !c.closing && at.Sub(c.warmed) > timeout/8 {
+		c.warmed = at
+		_ = c.nc.SetWriteDeadline(at)
+	}
+	return true
+}
+
+// fail ends the sending side. c.mu is held.
+func (c *Conn) fail(err error) {
+	if c.werr == nil {
+		c.werr = err
+		c.drop()
+		c.wakeLocked()
+	}
+}
+
+// drop forgets what is unsent. c.mu is held.
+func (c *Conn) drop() {
+	if c.out != nil {
+		returnOut(c.out)
+		c.out = nil
+	}
+}
+
+func (c *Conn) writeError() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.werr
+}
+
+// close ends the connection, and returns when nothing of it runs any more. politely: what is unsent may still be sent, within lastWords.
+func (c *Conn) close(politely bool) {
+	c.mu.Lock()
+	c.closing = true
+	if politely && c.busy {
+		_ = c.nc.SetWriteDeadline(time.Now().Add(min(lastWords, c.opt.writeTimeout())))
+	} else {
+		_ = c.nc.SetWriteDeadline(time.Unix(1, 0))
+		if c.werr == nil {
+			c.werr = ErrClosed
+			c.drop()
+		}
+	}
+	c.mu.Unlock()
+	c.writers.Wait()
+	c.mu.Lock()
+	if c.werr == nil {
+		c.werr = ErrClosed
+		c.drop()
+	}
+	c.mu.Unlock()
+	_ = c.nc.Close()
+	if c.piece != nil && len(*c.piece) == pieceSize {
+		returnPiece(c.piece)
+	}
+	c.piece, c.rest, c.own = nil, nil, nil
+}
