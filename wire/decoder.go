@@ -63,26 +63,6 @@ func (d *Decoder) Next(b []byte, f *Frame) (n int, err error) {
 	return d.nextByLayout(b, f)
 }
 
-// Header is the first half of [Decoder.Next]: it reads and checks the header
-// alone, with the same verdict. size is that of the whole frame, of which b
-// may hold less; 0 without an error: not enough bytes to decide. Where size is
-// not 0, f has the header's fields, and Raw and Payload are nil.
-func (d *Decoder) Header(b []byte, f *Frame) (size int, err error) {
-	if d.straight && len(b) >= HeaderLen {
-		lead := binary.BigEndian.Uint64(b)
-		length := int(lead & 0xFFFF)
-		if d.accepts(lead) && length <= d.maxPayload && d.low.contains(b[OffsetCmd]) {
-			*f = Frame{
-				Version: uint32(lead >> 16 & 0xFFFF),
-				Cmd:     uint32(b[OffsetCmd]),
-				Flag:    uint32(b[OffsetFlag]),
-			}
-			return HeaderLen + length, nil
-		}
-	}
-	return d.headerByLayout(b, f)
-}
-
 // accepts is the straight path's check of magic and version, which lead has in
 // its upper six bytes. All but a peer of a second accepted version end at the
 // first comparison.
@@ -94,7 +74,7 @@ func (d *Decoder) accepts(lead uint64) bool {
 // nextByLayout is Next for any format and any b.
 func (d *Decoder) nextByLayout(b []byte, f *Frame) (int, error) {
 	var h Frame
-	size, err := d.headerByLayout(b, &h)
+	size, err := d.Header(b, &h)
 	if err != nil || size == 0 || len(b) < size {
 		return 0, err
 	}
@@ -104,11 +84,16 @@ func (d *Decoder) nextByLayout(b []byte, f *Frame) (int, error) {
 	return size, nil
 }
 
-// headerByLayout is Header for any format and any b, and the one place that
-// knows the order of the checks. Each waits for the bytes that decide it and
-// all that its reject reports, and none is made before those above it: so the
-// verdict is the same wherever b ends.
-func (d *Decoder) headerByLayout(b []byte, f *Frame) (int, error) {
+// Header is the first half of [Decoder.Next]: it reads and checks the header
+// alone, with the same verdict. size is that of the whole frame, of which b
+// may hold less; 0 without an error: not enough bytes to decide. Where size is
+// not 0, f has the header's fields, and Raw and Payload are nil.
+//
+// It works by the layout, whatever the format, and is the one place that knows
+// the order of the checks. Each waits for the bytes that decide it and all that
+// its reject reports, and none is made before those above it: so the verdict is
+// the same wherever b ends.
+func (d *Decoder) Header(b []byte, f *Frame) (size int, err error) {
 	l := &d.format.layout
 	for i, want := range l.magic {
 		if i == len(b) {
@@ -124,7 +109,7 @@ func (d *Decoder) headerByLayout(b []byte, f *Frame) (int, error) {
 		return 0, nil
 	}
 	length := int(l.length.load(b))
-	size := d.format.headerLen + length
+	size = d.format.headerLen + length
 	version := l.version.load(b)
 	if !slices.Contains(d.versions, version) {
 		return 0, &RejectError{

@@ -6,8 +6,10 @@ import "bytes"
 // what is left is empty, begins with the magic, or is the beginning of one. It
 // is 0 only if b is so already, and never for a b whose first bytes are wrong.
 //
-// What it finds may still be payload that looks like a magic: the frame there
-// is to be checked like any other, and the search to be bounded.
+// What it finds may be payload that looks like a magic, or turn out not to be
+// one when more has come: the frame there is checked like any other, and may
+// need another Resync. So a caller bounds the bytes of a search, and counts the
+// search as one reject: into how many calls it falls depends on the pieces.
 func (d *Decoder) Resync(b []byte) (n int) {
 	magic := d.format.layout.magic
 	if i := bytes.Index(b, magic); i >= 0 {
