@@ -168,3 +168,16 @@ func TestCommandSetRandom(t *testing.T) {
 		}
 	}
 }
+
+func TestCommandSetClone(t *testing.T) {
+	s := NewCommandSet(CommandRange{1, 1}, CommandRange{0x1000, 0x1FFF}, CommandRange{0x3000, 0x3FFF})
+	c := s.clone()
+	s.Add(CommandRange{2, 2}, CommandRange{0x2000, 0x2FFF})
+	if got := c.String(); got != "0x01 0x1000-0x1FFF 0x3000-0x3FFF" {
+		t.Errorf("an Add to the original made the clone %q", got)
+	}
+	c.Add(CommandRange{0, math.MaxUint32})
+	if got := s.String(); got != "0x01-0x02 0x1000-0x3FFF" {
+		t.Errorf("an Add to the clone made the original %q", got)
+	}
+}
