@@ -1,0 +1,172 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/client"
+	"github.com/caddy-gopr/caddy-gopr/keepalive"
+	"github.com/caddy-gopr/caddy-gopr/wire"
+)
+
+// Config is what an operator sets of a [Group]. Zero fields stand for their defaults.
+type Config struct {
+	// Backends are the addresses, host:port or unix//path. At least one.
+	Backends []string
+	// Policy is how the backend for the next link is chosen. "": round_robin.
+	Policy Policy
+	// MinLinks is how many links without a client are kept warm for each backend, so that the next client waits for no dial. Negative: none. 0: 1.
+	MinLinks int
+	// MaxLinks bounds the links to each backend, spares included. 0: no bound.
+	MaxLinks int
+	// DialTimeout bounds each dial. 0: 5 s.
+	DialTimeout time.Duration
+	// WriteTimeout is how long a backend may take no byte before its link is given up. 0: 10 s.
+	WriteTimeout time.Duration
+	// FrameTimeout is how long a backend may take to complete a frame that it has begun. 0: 10 s. Negative: no limit.
+	FrameTimeout time.Duration
+	// Reconnect says when a backend that failed is dialled again.
+	Reconnect client.Reconnect
+	// Heartbeat is how often each backend is pinged, and when it is given up. nil: every 30 s, dead after 15 s. An Interval below 0: off.
+	Heartbeat *keepalive.Heartbeat
+	// TCP is the keepalive of the sockets.
+	TCP keepalive.TCP
+	// OnLoss says what a client whose link died is told when it had no request unanswered. "": keep.
+	OnLoss OnLoss
+	// Buffer bounds, in bytes, what is held for a client: frames that wait for a link, and frames that a backend has not taken. Beyond it nothing more is read
+	// from that client. 0: 256 KiB.
+	Buffer int
+	// Format is how frames look on the links. nil: GOPR.
+	Format *wire.Format
+	// Logger gets a line when a backend goes down or comes back. nil: none.
+	Logger *slog.Logger
+	// Dial replaces the dialler, for tests and proxies. nil: net.Dialer.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// OnLoss is what happens to a client whose link died. A client with an unanswered request is closed in any case: its answer can no longer come.
+type OnLoss string
+
+// The two ways.
+const (
+	Keep  OnLoss = "keep"  // the client keeps its connection and goes on over another link
+	Close OnLoss = "close" // the client is closed with its link
+)
+
+const (
+	defaultDialTimeout  = 5 * time.Second
+	defaultWriteTimeout = 10 * time.Second
+	defaultFrameTimeout = 10 * time.Second
+	defaultBuffer       = 256 << 10
+	defaultMinLinks     = 1
+)
+
+// WithDefaults returns the settings with zero fields replaced by the defaults.
+func (c Config) WithDefaults() Config {
+	or := func(d *time.Duration, def time.Duration) {
+		if *d == 0 {
+			*d = def
+		}
+	}
+	or(&c.DialTimeout, defaultDialTimeout)
+	or(&c.WriteTimeout, defaultWriteTimeout)
+	or(&c.FrameTimeout, defaultFrameTimeout)
+	if c.Policy == "" {
+		c.Policy = RoundRobin
+	}
+	if c.OnLoss == "" {
+		c.OnLoss = Keep
+	}
+	if c.Buffer == 0 {
+		c.Buffer = defaultBuffer
+	}
+	if c.MinLinks == 0 {
+		c.MinLinks = defaultMinLinks
+	}
+	c.MinLinks = max(c.MinLinks, 0)
+	if c.Heartbeat == nil {
+		c.Heartbeat = &keepalive.Heartbeat{Interval: 30 * time.Second, Timeout: 15 * time.Second}
+	}
+	c.Reconnect = c.Reconnect.WithDefaults()
+	c.TCP = c.TCP.WithDefaults()
+	if c.Format == nil {
+		c.Format = wire.GOPR
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Dial == nil {
+		c.Dial = new(net.Dialer).DialContext
+	}
+	return c
+}
+
+// Validate says what is wrong with the settings, defaults filled in, and what would be right.
+func (c Config) Validate() error {
+	c = c.WithDefaults()
+	if len(c.Backends) == 0 {
+		return fmt.Errorf("upstream has no backend: name at least one, such as 127.0.0.1:9000")
+	}
+	seen := make(map[string]bool)
+	for _, b := range c.Backends {
+		if _, _, err := splitBackend(b); err != nil {
+			return err
+		}
+		if seen[b] {
+			return fmt.Errorf("backend %s is named twice: name it once, and give it weight by its place in the policy", b)
+		}
+		seen[b] = true
+	}
+	if _, ok := policies[c.Policy]; !ok {
+		return fmt.Errorf("unknown policy %q: one of %s", c.Policy, strings.Join(policyNames(), ", "))
+	}
+	if c.OnLoss != Keep && c.OnLoss != Close {
+		return fmt.Errorf("unknown on_loss %q: keep or close", c.OnLoss)
+	}
+	switch {
+	case c.MaxLinks < 0:
+		return fmt.Errorf("connections max %d is negative: give the most links per backend, or 0 for no bound", c.MaxLinks)
+	case c.MaxLinks > 0 && c.MinLinks > c.MaxLinks:
+		return fmt.Errorf("connections min %d is above max %d: give a min of %d or less", c.MinLinks, c.MaxLinks, c.MaxLinks)
+	case c.Buffer < 0:
+		return fmt.Errorf("buffer %d is negative: give a size such as 256KiB", c.Buffer)
+	case c.DialTimeout < 0:
+		return fmt.Errorf("dial_timeout %v is negative: give a time such as 5s", c.DialTimeout)
+	case c.WriteTimeout < 0:
+		return fmt.Errorf("write_timeout %v is negative: give a time such as 10s", c.WriteTimeout)
+	}
+	if c.Heartbeat.Interval > 0 {
+		if err := c.Heartbeat.Validate(); err != nil {
+			return err
+		}
+	}
+	if err := c.TCP.Validate(); err != nil {
+		return err
+	}
+	return c.Reconnect.Validate()
+}
+
+// splitBackend returns what to dial for an address as it stands in the configuration.
+func splitBackend(s string) (network, addr string, err error) {
+	if path, ok := strings.CutPrefix(s, "unix/"); ok {
+		if path == "" {
+			return "", "", fmt.Errorf("backend %q names no socket: write it as unix//path/to/socket", s)
+		}
+		return "unix", path, nil
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", "", fmt.Errorf("backend %q is no address: write it as host:port, such as 10.0.0.1:9000, or unix//path", s)
+	}
+	if n, err := net.LookupPort("tcp", port); err != nil || n == 0 {
+		return "", "", fmt.Errorf("backend %q has no valid port: a number from 1 to 65535", s)
+	}
+	if host == "" {
+		return "", "", fmt.Errorf("backend %q has no host: write it as host:port, such as 127.0.0.1:%s", s, port)
+	}
+	return "tcp", s, nil
+}

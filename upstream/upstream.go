@@ -1,0 +1,46 @@
+// Package upstream carries frames to a group of backends, over connections that it keeps alive for them.
+//
+// A client connection takes a [Lease] from a [Group] and gives it frames; the lease finds a link (one connection to one backend), and finds another when
+// that one dies. With session pooling, the only kind so far, a link is one client's from lease to end: the backend sees each client as a connection
+// of its own, and nothing of one client ever reaches another.
+//
+//	config.go    what an operator sets
+//	group.go     the group: one lock, who waits, which links are idle
+//	dial.go      links come and go: dials, failures, warm spares
+//	backend.go   what is known of one backend: its links, its failures, when it may be dialled
+//	policy.go    which backend is next
+//	lease.go     one client's hold on the group
+//	link.go      one connection to a backend
+//	stat.go      a snapshot of all of it
+//
+// Dials belong to the group, not to who asked: a link that was dialled for a client that has gone serves the next one. A backend's health is judged by dials and by
+// spare links, which no client can touch; a link that dies under a client is held against that client first, so that one client whose frames make a
+// backend hang up does not take the backend from all others.
+package upstream
+
+import "errors"
+
+var (
+	// ErrLost: the link to the backend died while requests were unanswered, or OnLoss says that a client ends with its link.
+	ErrLost = errors.New("upstream link lost")
+	// ErrUnstable: one link after the other died under the same client.
+	ErrUnstable = errors.New("upstream links die under this client again and again")
+	// ErrGroupClosed: the group is no more.
+	ErrGroupClosed = errors.New("upstream group closed")
+	// ErrEarly: a backend sent more on a link that no client has leased yet than a client's buffer holds.
+	ErrEarly = errors.New("backend sent too much before a client was there")
+
+	errReleased = errors.New("client has gone")
+)
+
+// Peer is the client on whose behalf a [Lease] exists. Its methods may be called from any goroutine, Frames from one at a time; none may block,
+// nor call the lease's Send.
+type Peer interface {
+	// Frames delivers whole frames from the backend, back to back, n of them. run is valid during the call only. full: no more, please, until
+	// Lease.Resume.
+	Frames(run []byte, n int) (full bool)
+	// Room tells that Send may be called again after it returned full.
+	Room()
+	// Lost tells that the lease is no more, and why.
+	Lost(cause error)
+}
