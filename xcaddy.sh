@@ -120,7 +120,7 @@ tests() {
 		export CGO_ENABLED=0
 		race=
 	fi
-	step "test: go test $race, all packages"
+	step 'test: all packages'
 	go test $race -count=1 $(go list ./... | grep -v '/integration')
 	step 'test: end to end, through ./caddy'
 	GOPR_CADDY=$PWD/caddy go test $race -count=1 ./integration/...
