@@ -30,7 +30,7 @@ type Config struct {
 	// FrameTimeout is how long a backend may take to complete a frame that it has begun. 0: 10 s. Negative: no limit.
 	FrameTimeout time.Duration
 	// Reconnect says when a backend that failed is dialled again.
-	Reconnect client.Reconnect
+	Reconnect Reconnect
 	// Heartbeat is how often each backend is pinged, and when it is given up. nil: every 30 s, dead after 15 s. An Interval below 0: off.
 	Heartbeat *keepalive.Heartbeat
 	// TCP is the keepalive of the sockets.
@@ -47,6 +47,9 @@ type Config struct {
 	// Dial replaces the dialler, for tests and proxies. nil: net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
+
+// Reconnect is the backoff between dials.
+type Reconnect = client.Reconnect
 
 // OnLoss is what happens to a client whose link died. A client with an unanswered request is closed in any case: its answer can no longer come.
 type OnLoss string

@@ -1,0 +1,86 @@
+package gateway
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+}
+
+// App is the app gopr. It has no settings yet, and need not be configured: the handlers bring it in.
+type App struct {
+	log slog.Handler
+
+	mu     sync.Mutex // guards all below; handlers are provisioned one after the other, but nobody promises that
+	names  map[string]struct{}
+	groups []*Group
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "gopr", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision takes the configuration's logger.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.log = ctx.Slogger().Handler()
+	return nil
+}
+
+// Of returns the app of the configuration that is being loaded, with its metrics registered.
+func Of(ctx caddy.Context) (*App, error) {
+	mod, err := ctx.App("gopr")
+	if err != nil {
+		return nil, err
+	}
+	register(ctx.GetMetricsRegistry())
+	return mod.(*App), nil
+}
+
+// Claim takes a name for a handler of this configuration.
+func (a *App) Claim(name string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, taken := a.names[name]; taken {
+		return fmt.Errorf("two gopr handlers are named %q: metrics and live connections go by the name, so give each its own, as in `gopr %s2 { … }`", name, name)
+	}
+	if a.names == nil {
+		a.names = make(map[string]struct{})
+	}
+	a.names[name] = struct{}{}
+	return nil
+}
+
+// Use has the group started with the app.
+func (a *App) Use(g *Group) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.groups = append(a.groups, g)
+}
+
+// Start dials the warm links of this configuration's groups; a configuration that is only validated dials nobody.
+func (a *App) Start() error {
+	current.Store(&a.log)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, g := range a.groups {
+		if _, err := g.Upstream(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Stop does nothing: what must end, ends with the last that uses it.
+func (a *App) Stop() error { return nil }
+
+// Interface guards.
+var (
+	_ caddy.App         = (*App)(nil)
+	_ caddy.Provisioner = (*App)(nil)
+)

@@ -1,0 +1,13 @@
+// Package gateway is the Caddy app gopr: what the handlers of this module share, and what outlives a reload.
+//
+// A reload makes new handler instances and cleans up the old ones while the connections of the old ones go on. So nothing that a connection needs
+// belongs to a handler instance. It is held here, process-wide, counted by all that use it, handler instances and connections alike, and goes with
+// the last of them:
+//
+//	app.go       the app of one configuration: the names of its handlers, the groups it starts
+//	live.go      what all handlers of one name share: connections, counts
+//	group.go     upstream groups, the same one for the same name and settings
+//	metrics.go   caddy_gopr_* on Caddy's registry
+//	log.go       the log of what outlives a configuration
+//	quiet.go     a log line at most once a second for each reason
+package gateway

@@ -1,0 +1,194 @@
+package handler
+
+import (
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/gateway"
+	"github.com/caddy-gopr/caddy-gopr/keepalive"
+	"github.com/caddy-gopr/caddy-gopr/transport"
+	"github.com/caddy-gopr/caddy-gopr/upstream"
+)
+
+// conn is the life of one client connection, written without I/O: a transport.Logic. Its transport gives it pieces of bytes and ticks; it answers with
+// what to write, what to forward, and why to end.
+type conn struct {
+	// Set before Serve, never changed.
+	t     *transport.Conn
+	s     *settings
+	live  *gateway.Live
+	lease *upstream.Lease // nil where the handler echoes
+	since time.Time
+
+	// The connection's goroutine owns these.
+	watch    keepalive.Watch
+	pinger   keepalive.Pinger
+	skip     int  // bytes of a dropped frame still to come
+	searched int  // bytes thrown away since the last good frame
+	held     bool // reading is paused: the client's silence is ours, and says nothing of it
+	err      error
+
+	// ownFull: too much of what goes to the client is unsent; upFull: the backend does not take more. Whoever drains clears its flag, and resumes reading
+	// when the other is clear too. A resume that comes before the pause prevents it, so none is lost.
+	ownFull, upFull atomic.Bool
+	lingering       atomic.Bool // the client will send no more, and waits for answers
+
+	framesIn, framesOut atomic.Uint64
+	bytesIn, bytesOut   atomic.Uint64
+	ended               atomic.Pointer[ending] // what somebody else ended it for
+}
+
+// errProbe: the client's TCP answers, its program does not.
+var errProbe = errors.New("no pong to the gateway's ping")
+
+// linger is how long a client that has closed its sending side may wait for the answers to what it asked.
+const linger = 10 * time.Second
+
+func newConn(nc net.Conn, s *settings, live *gateway.Live, now time.Time) *conn {
+	c := &conn{s: s, live: live, since: now}
+	c.start(now)
+	c.t = transport.New(nc, &s.transport, c)
+	return c
+}
+
+// connect takes what the connection's frames need beyond itself, until release.
+func (c *conn) connect() (release func(), err error) {
+	if c.s.upstream == nil {
+		return func() {}, nil
+	}
+	group := c.s.upstream.acquire()
+	up, err := group.Upstream()
+	if err != nil {
+		gateway.ReleaseGroup(group)
+		return nil, err
+	}
+	c.lease = up.Lease(c)
+	return func() {
+		c.lease.Close()
+		gateway.ReleaseGroup(group)
+	}, nil
+}
+
+// start has the clocks begin now.
+func (c *conn) start(now time.Time) {
+	c.watch.Start(&c.s.limits, now)
+	if c.s.probe != nil {
+		c.pinger.Start(c.s.probe, now)
+	}
+}
+
+// fail says why the connection ends.
+func (c *conn) fail(err error) transport.Next {
+	if c.err == nil {
+		c.err = err
+	}
+	return transport.Close
+}
+
+// end closes the connection from another goroutine.
+func (c *conn) end(e ending) {
+	c.ended.CompareAndSwap(nil, &e)
+	c.t.Wake()
+}
+
+// ending says how the connection ended, given what its transport returned.
+func (c *conn) ending(err error) ending {
+	switch e := c.ended.Load(); {
+	case c.err != nil:
+		return endingOf(c.err)
+	case e != nil:
+		return *e
+	default:
+		return endingOf(err)
+	}
+}
+
+// EOF implements transport.Logic. A client may close its sending side and wait for its answers.
+func (c *conn) EOF(now time.Time) transport.Next {
+	if c.lease == nil || c.lease.Unanswered() == 0 {
+		return transport.Close
+	}
+	c.lingering.Store(true)
+	c.watch.Start(&keepalive.Limits{Idle: linger}, now)
+	if c.lease.Unanswered() == 0 { // the last answer came between
+		return transport.Close
+	}
+	return transport.More
+}
+
+// Tick implements transport.Logic.
+func (c *conn) Tick(now time.Time) transport.Next {
+	switch {
+	case c.ended.Load() != nil:
+		return transport.Close
+	case c.lingering.Load():
+		if c.lease.Unanswered() == 0 || c.watch.Check(now) != nil {
+			return transport.Close
+		}
+		return transport.More
+	case c.held:
+		return transport.Pause
+	}
+	if err := c.watch.Check(now); err != nil {
+		return c.fail(err)
+	}
+	if c.s.probe != nil {
+		switch c.pinger.Tick(now) {
+		case keepalive.SendPing:
+			c.ping(now)
+		case keepalive.Dead:
+			return c.fail(errProbe)
+		}
+	}
+	return transport.More
+}
+
+// Deadline implements transport.Logic.
+func (c *conn) Deadline() time.Time {
+	switch {
+	case c.lingering.Load():
+		return c.watch.Deadline()
+	case c.held:
+		return time.Time{}
+	case c.s.probe != nil:
+		return keepalive.Earliest(c.watch.Deadline(), c.pinger.Next())
+	default:
+		return c.watch.Deadline()
+	}
+}
+
+// Drained implements transport.Logic: the client reads again.
+func (c *conn) Drained() {
+	c.ownFull.Store(false)
+	if c.lease != nil {
+		c.lease.Resume()
+	}
+	if !c.upFull.Load() {
+		c.t.Resume()
+	}
+}
+
+// Info implements gateway.Conn.
+func (c *conn) Info() gateway.Info {
+	i := gateway.Info{
+		Remote: c.t.NetConn().RemoteAddr(), Local: c.t.NetConn().LocalAddr(), Since: c.since,
+		FramesIn: c.framesIn.Load(), FramesOut: c.framesOut.Load(), BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
+		Unsent: c.t.Unsent(),
+	}
+	if c.lease != nil {
+		i.Unanswered, i.Upstream = c.lease.Unanswered(), c.lease.Backend()
+	}
+	return i
+}
+
+// End implements gateway.Conn.
+func (c *conn) End(reason string) { c.end(ending{reason: reason}) }
+
+// Interface guards.
+var (
+	_ transport.Logic = (*conn)(nil)
+	_ upstream.Peer   = (*conn)(nil)
+	_ gateway.Conn    = (*conn)(nil)
+)

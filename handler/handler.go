@@ -1,0 +1,113 @@
+// Package handler is layer4.handlers.gopr: it ends a framed protocol at the edge. It checks every frame, answers heartbeats, gives up the silent and the
+// dripping, and carries what is the application's to backends and back.
+//
+//	handler.go     the module: provision, validate, handle
+//	config.go      its JSON
+//	caddyfile.go   its Caddyfile
+//	settings.go    the configuration, compiled: one immutable value
+//	conn.go        the life of one connection, without I/O
+//	frames.go      a piece of the stream, frame by frame
+//	reject.go      what becomes of frames that are not accepted
+//	peer.go        the connection as the upstream sees it
+//	reasons.go     why connections end: metric labels and log lines
+//	socket.go      which connection there is under Caddy's
+package handler
+
+import (
+	"runtime/debug"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/mholt/caddy-l4/layer4"
+
+	"github.com/caddy-gopr/caddy-gopr/gateway"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "layer4.handlers.gopr", New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision compiles the settings, takes the handler's name, and holds its upstream group. Nobody is dialled before the configuration starts.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	s, err := h.compile()
+	if err != nil {
+		return err
+	}
+	app, err := gateway.Of(ctx)
+	if err != nil {
+		return err
+	}
+	if err := app.Claim(s.name); err != nil {
+		return err
+	}
+	h.settings = s
+	h.live = gateway.AcquireLive(s.name)
+	if s.upstream != nil {
+		h.group = s.upstream.acquire()
+		app.Use(h.group)
+	}
+	return nil
+}
+
+// Cleanup gives up what this instance holds. Its connections live on, and hold the same for themselves.
+func (h *Handler) Cleanup() error {
+	if h.group != nil {
+		gateway.ReleaseGroup(h.group)
+	}
+	if h.live != nil {
+		gateway.ReleaseLive(h.live)
+	}
+	return nil
+}
+
+// Handle serves one client connection until it ends. Ends that are part of a network's life are no errors: they are counted by reason, and logged.
+func (h *Handler) Handle(cx *layer4.Connection, _ layer4.Handler) error {
+	live := gateway.AcquireLive(h.settings.name)
+	defer gateway.ReleaseLive(live)
+	log := logging{live}
+	if !live.Admit(h.settings.maxConns) {
+		live.CountClosed(reasonConnections)
+		log.ended(cx.RemoteAddr(), ending{reason: reasonConnections}, gateway.Info{})
+		return nil
+	}
+	end := ending{reason: reasonPanic}
+	defer func() { live.Dismiss(end.reason) }()
+	defer func() {
+		if r := recover(); r != nil { // one connection's fault is not the process's
+			gateway.Log.Error("panic in a gopr connection", "handler", live.Name, "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	end = serve(cx, h.settings, live, log)
+	return nil
+}
+
+// serve runs one admitted connection, and says why it ended.
+func serve(cx *layer4.Connection, s *settings, live *gateway.Live, log logging) ending {
+	nc, first, err := socket(cx, s.tcp)
+	if err != nil {
+		return ending{reason: reasonNetwork, err: err}
+	}
+	c := newConn(nc, s, live, time.Now())
+	live.Add(c)
+	defer live.Remove(c)
+	release, err := c.connect()
+	if err != nil {
+		return ending{reason: reasonUpstream, err: err}
+	}
+	defer release()
+	end := c.ending(c.t.Serve(first))
+	log.ended(cx.RemoteAddr(), end, c.Info())
+	return end
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner  = (*Handler)(nil)
+	_ caddy.CleanerUpper = (*Handler)(nil)
+	_ layer4.NextHandler = (*Handler)(nil)
+)

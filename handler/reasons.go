@@ -1,0 +1,93 @@
+package handler
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/gateway"
+	"github.com/caddy-gopr/caddy-gopr/keepalive"
+	"github.com/caddy-gopr/caddy-gopr/transport"
+	"github.com/caddy-gopr/caddy-gopr/upstream"
+	"github.com/caddy-gopr/caddy-gopr/wire"
+)
+
+// Why a connection ended: the label of caddy_gopr_connections_closed_total and the word in the log. A frame that was not accepted is named by its wire.Reason:
+// magic, version, length, command, checksum, malformed.
+const (
+	reasonEOF          = "eof"            // the client closed
+	reasonNetwork      = "network"        // reset, or another error of the network
+	reasonIdle         = "idle_timeout"   // no complete frame in time
+	reasonFrame        = "frame_timeout"  // a frame begun and not completed in time
+	reasonHeartbeat    = "heartbeat"      // the gateway's probe was not answered in time
+	reasonWrite        = "write_timeout"  // the client does not read
+	reasonConnections  = "connections"    // limits connections
+	reasonUpstreamLost = "upstream_lost"  // the link died with a request unanswered, or on_loss close
+	reasonUpstream     = "upstream_error" // the group is gone, or its links die under this client
+	reasonPanic        = "panic"
+	reasonKilled       = "killed" // by an operator
+)
+
+// ending is how a connection ended.
+type ending struct {
+	reason string
+	err    error // with the facts; nil: the reason says it all
+}
+
+// endingOf names the reason of an error.
+func endingOf(err error) ending {
+	var reject *wire.RejectError
+	switch {
+	case err == nil || errors.Is(err, io.EOF):
+		return ending{reason: reasonEOF}
+	case errors.As(err, &reject):
+		return ending{reject.Reason.String(), err}
+	case errors.Is(err, keepalive.ErrIdle):
+		return ending{reason: reasonIdle}
+	case errors.Is(err, keepalive.ErrFrameTimeout):
+		return ending{reason: reasonFrame}
+	case errors.Is(err, errProbe):
+		return ending{reason: reasonHeartbeat}
+	case errors.Is(err, transport.ErrWriteTimeout):
+		return ending{reason: reasonWrite}
+	case errors.Is(err, upstream.ErrLost):
+		return ending{reasonUpstreamLost, err}
+	case errors.Is(err, upstream.ErrUnstable), errors.Is(err, upstream.ErrGroupClosed):
+		return ending{reasonUpstream, err}
+	default:
+		return ending{reasonNetwork, err}
+	}
+}
+
+// logging writes the line of a connection's end: at most one a second for each reason, with how many were kept back.
+type logging struct{ live *gateway.Live }
+
+func (l logging) ended(remote net.Addr, e ending, i gateway.Info) {
+	level := slog.LevelDebug
+	switch e.reason {
+	case reasonEOF, reasonNetwork, reasonKilled: // a network's daily life
+	default:
+		level = slog.LevelWarn
+	}
+	if !gateway.Log.Enabled(context.Background(), level) {
+		return
+	}
+	ok, suppressed := l.live.Quiet.Pass(e.reason, time.Now())
+	if !ok {
+		return
+	}
+	args := []any{"handler", l.live.Name, "remote", remote.String(), "reason", e.reason}
+	if e.err != nil {
+		args = append(args, "error", e.err)
+	}
+	if suppressed > 0 {
+		args = append(args, "suppressed", suppressed)
+	}
+	if !i.Since.IsZero() {
+		args = append(args, "duration", time.Since(i.Since), "frames_in", i.FramesIn, "frames_out", i.FramesOut, "bytes_in", i.BytesIn, "bytes_out", i.BytesOut)
+	}
+	gateway.Log.Log(context.Background(), level, "connection closed", args...)
+}

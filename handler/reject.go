@@ -1,0 +1,55 @@
+package handler
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/gateway"
+	"github.com/caddy-gopr/caddy-gopr/transport"
+	"github.com/caddy-gopr/caddy-gopr/wire"
+)
+
+// maxSearch is how many bytes on_invalid drop throws away in search of the next magic: one of GOPR's largest frames.
+const maxSearch = 64 << 10
+
+// reject decides about a frame that is not accepted. It returns how many bytes of b to drop, or Close. What is to be dropped beyond b is noted in c.skip.
+func (c *conn) reject(b []byte, err error) (drop int, next transport.Next) {
+	var r *wire.RejectError
+	if !errors.As(err, &r) {
+		return 0, c.fail(err)
+	}
+	searching := c.searched > 0 && r.Reason == wire.ReasonMagic // one search is one reject, however many pieces it takes
+	if !searching {
+		c.live.CountReject(r.Reason.String())
+	}
+	switch {
+	case !c.s.drop:
+		return 0, c.fail(err)
+	case r.Reason == wire.ReasonMagic:
+		drop = c.s.dec.Resync(b)
+		if c.searched += drop; c.searched > maxSearch {
+			return 0, c.fail(fmt.Errorf("no frame within %d bytes after a wrong one: %w", maxSearch, err))
+		}
+	case r.Skip > 0:
+		c.skip = r.Skip
+	default:
+		return 0, c.fail(err)
+	}
+	if !searching {
+		c.logDrop(r)
+	}
+	return drop, transport.More
+}
+
+// logDrop says, at most once a second for each reason, that frames are dropped.
+func (c *conn) logDrop(r *wire.RejectError) {
+	if ok, suppressed := c.live.Quiet.Pass("drop_"+r.Reason.String(), time.Now()); ok {
+		gateway.Log.Warn("frame dropped", "handler", c.live.Name, "remote", c.t.NetConn().RemoteAddr().String(), "reason", r.Reason.String(), "error", r, "suppressed", suppressed)
+	}
+}
+
+// notAllowed rejects a frame with a command that only heartbeats may use.
+func notAllowed(f *wire.Frame) error {
+	return &wire.RejectError{Reason: wire.ReasonCommand, Offset: wire.OffsetCmd, Got: uint64(f.Cmd), Skip: len(f.Raw)}
+}

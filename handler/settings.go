@@ -1,0 +1,250 @@
+package handler
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/gateway"
+	"github.com/caddy-gopr/caddy-gopr/keepalive"
+	"github.com/caddy-gopr/caddy-gopr/transport"
+	"github.com/caddy-gopr/caddy-gopr/upstream"
+	"github.com/caddy-gopr/caddy-gopr/wire"
+)
+
+const (
+	defaultName         = "default"
+	defaultFrameTimeout = 10 * time.Second
+	defaultIdleTimeout  = 45 * time.Second // 1.5 times the 30 s at which clients ping
+	defaultWriteTimeout = 10 * time.Second
+	defaultPending      = 1 << 20
+
+	onInvalidClose = "close"
+	onInvalidDrop  = "drop"
+	respondEcho    = "echo"
+	poolingSession = "session"
+)
+
+// settings is a handler's configuration, compiled. It is never changed: connections share it, and outlive the handler with it.
+type settings struct {
+	name       string
+	dec        *wire.Decoder
+	format     *wire.Format
+	commands   *wire.CommandSet // what the application may use; nil: all
+	ping, pong Control
+	drop       bool
+	echo       bool
+	maxConns   int
+	limits     keepalive.Limits
+	probe      *keepalive.Heartbeat // nil: clients are not pinged
+	tcp        keepalive.TCP
+	transport  transport.Options
+	upstream   *group // nil where echo is set
+}
+
+// group is what it takes to hold the upstream group of these settings.
+type group struct {
+	name, key string
+	cfg       upstream.Config
+}
+
+func (g *group) acquire() *gateway.Group { return gateway.AcquireGroup(g.name, g.key, g.cfg) }
+
+// compile checks the configuration and fills in the defaults. Its errors say what would be right.
+func (h *Handler) compile() (*settings, error) {
+	s := &settings{
+		name: h.Name, ping: Control{uint32(wire.CmdPing), uint32(wire.FlagReq)}, pong: Control{uint32(wire.CmdPong), uint32(wire.FlagRsp)},
+		limits: keepalive.Limits{Idle: defaultIdleTimeout, Frame: defaultFrameTimeout},
+	}
+	if s.name == "" {
+		s.name = defaultName
+	}
+	for _, step := range []func(*settings) error{h.compileFormat, h.compileTimes, h.compileHeartbeat, h.compileLimits, h.compileTarget} {
+		if err := step(s); err != nil {
+			return nil, fmt.Errorf("gopr handler %q: %w", s.name, err)
+		}
+	}
+	return s, nil
+}
+
+func (h *Handler) compileFormat(s *settings) (err error) {
+	name := h.Format
+	if name == "" {
+		name = wire.GOPR.Name()
+	}
+	var ok bool
+	if s.format, ok = wire.Lookup(name); !ok {
+		return fmt.Errorf("unknown format %q: one of %s", name, wire.GOPR.Name())
+	}
+	if hb := h.Heartbeat; hb != nil {
+		if hb.Ping != nil {
+			s.ping = *hb.Ping
+		}
+		if hb.Pong != nil {
+			s.pong = *hb.Pong
+		}
+	}
+	if s.ping == s.pong {
+		return fmt.Errorf("heartbeat ping and pong are the same frame: give them different commands or flags, such as 0x01 0x01 and 0x02 0x02")
+	}
+	for _, c := range []Control{s.ping, s.pong} {
+		if _, err := s.format.Append(nil, wire.Version, c.Cmd, c.Flag, nil); err != nil {
+			return fmt.Errorf("heartbeat: %w", err)
+		}
+	}
+	rules := wire.Rules{Versions: h.Versions, MaxPayload: h.MaxPayload}
+	if len(h.Commands) > 0 {
+		var ranges []wire.CommandRange
+		for _, c := range h.Commands {
+			r, err := wire.ParseCommandRange(c)
+			if err != nil {
+				return err
+			}
+			ranges = append(ranges, r)
+		}
+		s.commands = wire.NewCommandSet(ranges...)
+		rules.Commands = wire.NewCommandSet(append(ranges, wire.CommandRange{First: s.ping.Cmd, Last: s.ping.Cmd}, wire.CommandRange{First: s.pong.Cmd, Last: s.pong.Cmd})...)
+	}
+	if s.dec, err = s.format.NewDecoder(rules); err != nil {
+		return err
+	}
+	switch h.OnInvalid {
+	case "", onInvalidClose:
+	case onInvalidDrop:
+		s.drop = true
+	default:
+		return fmt.Errorf("unknown on_invalid %q: %s or %s", h.OnInvalid, onInvalidClose, onInvalidDrop)
+	}
+	return nil
+}
+
+func (h *Handler) compileTimes(s *settings) error {
+	if h.FrameTimeout != nil {
+		s.limits.Frame = time.Duration(*h.FrameTimeout)
+	}
+	if h.IdleTimeout != nil {
+		s.limits.Idle = time.Duration(*h.IdleTimeout)
+	}
+	s.transport.WriteTimeout = orDefault(time.Duration(h.WriteTimeout), defaultWriteTimeout)
+	if s.transport.WriteTimeout < 0 {
+		return fmt.Errorf("write_timeout %v is negative: give a time such as 10s", s.transport.WriteTimeout)
+	}
+	s.tcp = h.TCPKeepalive.compile()
+	if err := s.tcp.Validate(); err != nil {
+		return err
+	}
+	return s.limits.Validate()
+}
+
+func (h *Handler) compileHeartbeat(s *settings) error {
+	if h.Heartbeat == nil || h.Heartbeat.Probe == 0 {
+		return nil
+	}
+	probe := time.Duration(h.Heartbeat.Probe)
+	s.probe = &keepalive.Heartbeat{Interval: probe, Timeout: probe / 2}
+	if err := s.probe.Validate(); err != nil {
+		return fmt.Errorf("heartbeat probe: %w", err)
+	}
+	*s.probe = s.probe.WithDefaults()
+	return nil
+}
+
+func (h *Handler) compileLimits(s *settings) error {
+	s.transport.High = defaultPending
+	if l := h.Limits; l != nil {
+		if l.Connections < 0 {
+			return fmt.Errorf("limits connections %d is negative: give the most connections, or 0 for no limit", l.Connections)
+		}
+		if l.Pending < 0 {
+			return fmt.Errorf("limits pending %d is negative: give a size such as 1MiB", l.Pending)
+		}
+		s.maxConns = l.Connections
+		s.transport.High = orDefault(l.Pending, defaultPending)
+	}
+	return nil
+}
+
+func (h *Handler) compileTarget(s *settings) error {
+	switch {
+	case h.Respond == "" && h.Upstream == nil:
+		return fmt.Errorf("there is nowhere to send frames: add `upstream host:port`, or `respond echo`")
+	case h.Respond != "" && h.Upstream != nil:
+		return fmt.Errorf("both upstream and respond are set: frames can go one way only, so remove one")
+	case h.Respond == respondEcho:
+		s.echo = true
+		return nil
+	case h.Respond != "":
+		return fmt.Errorf("unknown respond %q: %s", h.Respond, respondEcho)
+	}
+	cfg, err := h.Upstream.compile(s)
+	if err != nil {
+		return fmt.Errorf("upstream: %w", err)
+	}
+	key, err := json.Marshal(h.Upstream)
+	if err != nil {
+		return err
+	}
+	cfg.Logger = gateway.Log.With("handler", s.name)
+	s.upstream = &group{name: s.name, key: s.format.Name() + " " + string(key), cfg: cfg}
+	return nil
+}
+
+func (u *Upstream) compile(s *settings) (upstream.Config, error) {
+	cfg := upstream.Config{
+		Backends:     u.Backends,
+		Policy:       upstream.Policy(u.Policy),
+		DialTimeout:  time.Duration(u.DialTimeout),
+		WriteTimeout: time.Duration(u.WriteTimeout),
+		TCP:          u.TCPKeepalive.compile(),
+		OnLoss:       upstream.OnLoss(u.OnLoss),
+		Buffer:       u.Buffer,
+		Format:       s.format,
+	}
+	if u.Pooling != "" && u.Pooling != poolingSession {
+		return cfg, fmt.Errorf("unknown pooling %q: %s", u.Pooling, poolingSession)
+	}
+	if c := u.Connections; c != nil {
+		if c.Min != nil {
+			cfg.MinLinks = *c.Min
+			if cfg.MinLinks == 0 {
+				cfg.MinLinks = -1 // none, where 0 would be the default
+			} else if cfg.MinLinks < 0 {
+				return cfg, fmt.Errorf("connections min %d is negative: give the number of links to keep warm, or 0 for none", cfg.MinLinks)
+			}
+		}
+		cfg.MaxLinks = c.Max
+	}
+	if r := u.Reconnect; r != nil {
+		cfg.Reconnect = upstream.Reconnect{
+			Initial: time.Duration(r.Initial), Factor: r.Factor, Max: time.Duration(r.Max), Jitter: r.Jitter,
+			Attempts: r.Attempts, Pause: time.Duration(r.Pause), Stable: time.Duration(r.Stable),
+		}
+	}
+	if hb := u.Heartbeat; hb != nil {
+		cfg.Heartbeat = &keepalive.Heartbeat{Interval: time.Duration(hb.Interval), Timeout: time.Duration(hb.Timeout)}
+		switch {
+		case hb.Off:
+			cfg.Heartbeat.Interval = -1
+		case hb.Interval == 0:
+			cfg.Heartbeat.Interval = 30 * time.Second
+		case hb.Interval < 0:
+			return cfg, fmt.Errorf("heartbeat interval %v is negative: give a time such as 30s, or off", time.Duration(hb.Interval))
+		}
+	}
+	return cfg, cfg.Validate()
+}
+
+func (k *TCPKeepalive) compile() keepalive.TCP {
+	if k == nil {
+		return keepalive.TCP{}.WithDefaults()
+	}
+	return keepalive.TCP{Off: k.Off, Idle: time.Duration(k.Idle), Interval: time.Duration(k.Interval), Count: k.Count}.WithDefaults()
+}
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
