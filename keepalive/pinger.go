@@ -39,6 +39,7 @@ type Pinger struct {
 	unixNano  int64      // what the outstanding ping carries, beside seq
 	seq       uint32     // of the last ping
 	dead      bool       // Tick has said so
+	resumed   bool       // the outstanding ping's time was not the peer's alone
 	rtt       RTT
 }
 
@@ -118,7 +119,7 @@ func (p *Pinger) Tick(now time.Time) Action {
 // then ignored.
 func (p *Pinger) Ping(now time.Time) (seq uint32, unixNano int64) {
 	p.seq++
-	p.sent, p.unixNano = at(now), now.UnixNano()
+	p.sent, p.unixNano, p.resumed = at(now), now.UnixNano(), false
 	if p.heartbeat != nil {
 		p.due = p.sent.after(p.heartbeat.wait())
 	}
@@ -135,15 +136,29 @@ func (p *Pinger) Ping(now time.Time) (seq uint32, unixNano int64) {
 // read. So read before you Tick.
 //
 // The round trip is measured on the monotonic clock of the times passed to Ping
-// and Pong; the echoed wall clock only identifies the ping.
+// and Pong; the echoed wall clock only identifies the ping. It is 0, and not
+// added, for a ping that was outstanding at a Resume.
 func (p *Pinger) Pong(seq uint32, unixNano int64, now time.Time) (rtt time.Duration, ok bool) {
 	if p.sent == 0 || p.dead || seq != p.seq || unixNano != p.unixNano {
 		return 0, false
 	}
 	rtt = time.Duration(max(0, at(now)-p.sent))
 	p.sent = 0
+	if p.resumed {
+		return 0, true
+	}
 	p.rtt.Sample(rtt)
 	return rtt, true
+}
+
+// Resume says that this side reads again after it did not for a while, because
+// it had nowhere to put what it would read. What it did not hear is not the
+// peer's fault: an outstanding ping has its whole timeout again, and is not
+// measured. The estimate stays.
+func (p *Pinger) Resume(now time.Time) {
+	if p.sent != 0 {
+		p.sent, p.resumed = at(now), true
+	}
 }
 
 // Heard notes a sign of life other than a pong, for an owner that wants only

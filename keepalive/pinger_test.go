@@ -234,6 +234,9 @@ func TestPingerSet(t *testing.T) {
 		for at := range 29 {
 			same := steady
 			p.Set(&same, t0.Add(time.Duration(at)*sec))
+			if p.heartbeat != &same {
+				t.Fatal("holds on to the old settings, and what they are part of")
+			}
 		}
 		p.wantNext(30 * sec)
 	})
@@ -268,6 +271,9 @@ func TestPingerSet(t *testing.T) {
 		p.Set(&quick, t0.Add(46*sec))
 		p.wantTick(46*sec, Dead)
 		p.wantNever()
+		p.Set(nil, t0.Add(47*sec))
+		p.wantTick(47*sec, Dead)
+		p.wantNever()
 	})
 }
 
@@ -291,12 +297,64 @@ func TestPingerHeard(t *testing.T) {
 		p.wantTick(30*sec, Wait)
 		p.wantTick(40*sec, SendPing)
 	})
+	t.Run("with jitter, too, only once", func(t *testing.T) {
+		t.Parallel()
+		for range 100 {
+			p := startPinger(t, Heartbeat{Interval: 30 * sec, Jitter: 0.5})
+			p.Heard(t0.Add(44 * sec))
+			p.wantTick(45*sec, Wait) // at least 15 s of quiet
+			if got := p.Tick(p.Next()); got != SendPing {
+				t.Fatalf("at the end of the quiet: %v, want a ping", got)
+			}
+		}
+	})
 	t.Run("is no pong", func(t *testing.T) {
 		t.Parallel()
 		p := startPinger(t, steady)
 		p.ping(30 * sec)
 		p.Heard(t0.Add(44 * sec))
 		p.wantTick(45*sec, Dead)
+	})
+}
+
+// While this side does not read, the pong waits in its own receive buffer, and
+// may be far behind other frames there.
+func TestPingerResume(t *testing.T) {
+	t.Parallel()
+	t.Run("the peer has its whole time again", func(t *testing.T) {
+		t.Parallel()
+		p := startPinger(t, steady)
+		p.RTT().Sample(80 * ms)
+		seq, nano := p.ping(30 * sec)
+		p.Resume(t0.Add(100 * sec))
+		p.wantNext(115 * sec)
+		p.wantTick(115*sec-1, Wait)
+		p.wantPong(seq, nano, 101*sec, 0, true) // answered, not measured
+		if r := p.RTT(); r.SRTT() != 80*ms || r.Samples() != 1 {
+			t.Errorf("SRTT %v of %d samples, want 80ms of 1", r.SRTT(), r.Samples())
+		}
+		p.wantTick(101*sec, SendPing) // overdue
+		seq, nano = p.ping(101 * sec)
+		p.wantPong(seq, nano, 101*sec+90*ms, 90*ms, true) // measured again
+		if n := p.RTT().Samples(); n != 2 {
+			t.Errorf("%d samples, want 2", n)
+		}
+	})
+	t.Run("and no more", func(t *testing.T) {
+		t.Parallel()
+		p := startPinger(t, steady)
+		p.ping(30 * sec)
+		p.Resume(t0.Add(100 * sec))
+		p.wantTick(115*sec, Dead)
+		p.Resume(t0.Add(116 * sec))
+		p.wantTick(116*sec, Dead)
+	})
+	t.Run("with no ping under way", func(t *testing.T) {
+		t.Parallel()
+		p := startPinger(t, steady)
+		p.Resume(t0.Add(29 * sec))
+		p.wantNext(30 * sec)
+		p.wantTick(30*sec, SendPing)
 	})
 }
 

@@ -15,6 +15,10 @@ const (
 	// granularity is G, the tick of the clock that wakes us: Go's timers wait
 	// in epoll, which counts milliseconds.
 	granularity = time.Millisecond
+
+	// maxSample is what a longer round trip counts as: far beyond what matters
+	// to MaxRTO, and low enough that nothing overflows.
+	maxSample = time.Hour
 )
 
 // RTT estimates the round-trip time of one connection, and how long to wait
@@ -28,7 +32,8 @@ type RTT struct {
 
 // Sample takes one measured round trip. It must be unambiguous: of an answer
 // to something that was sent once (Karn's rule; [Pinger.Pong] sees to it). A
-// negative duration is no measurement and is ignored.
+// negative duration is no measurement and is ignored; more than an hour counts
+// as an hour.
 //
 // The timeout is worked out anew, so a timeout that was backed off is at once
 // back at what the estimate says (RFC 6298, section 5).
@@ -36,17 +41,17 @@ func (r *RTT) Sample(d time.Duration) {
 	if d < 0 {
 		return
 	}
+	d = min(d, maxSample)
 	if r.samples == 0 {
 		r.srtt, r.rttvar = d, d/2 // rule 2.2
 	} else {
 		// Rule 2.3, in this order: the variation is measured against the old
-		// average. x += (y-x)/n is (1-1/n)·x + y/n without the overflow.
+		// average. x += (y-x)/n is (1-1/n)·x + y/n.
 		r.rttvar += ((r.srtt - d).Abs() - r.rttvar) / 4
 		r.srtt += (d - r.srtt) / 8
 	}
 	r.samples++
-	variation := min(r.rttvar, MaxRTO) // bounded before it is multiplied
-	r.rto = min(max(min(r.srtt, MaxRTO)+max(granularity, 4*variation), MinRTO), MaxRTO)
+	r.rto = min(max(r.srtt+max(granularity, 4*r.rttvar), MinRTO), MaxRTO)
 }
 
 // Backoff doubles the timeout, up to [MaxRTO], because an answer did not come

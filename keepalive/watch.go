@@ -44,7 +44,9 @@ func (l Limits) Validate() error {
 // owner has one timer, and sets it to Deadline after Start, after Set, after a
 // Note that returned true, and after a Check that returned nil; never
 // otherwise. When it fires, the owner asks Check. However fast frames come,
-// the timer is set about once per timeout.
+// the timer is set about once per timeout. An owner that compares Deadline with
+// its timer after each piece anyway, and sets it only if it is late, may ignore
+// what Note returns.
 type Watch struct {
 	limits *Limits // nil: none
 	heard  instant // when the last complete frame came, or the watch began

@@ -227,6 +227,23 @@ func TestWatchSet(t *testing.T) {
 	}
 }
 
+// Set is followed by setting the timer, so it is what Note compares with.
+func TestWatchSetMovesTheTimer(t *testing.T) {
+	t.Parallel()
+	var w Watch
+	w.Start(&gatewayLimits, t0) // the timer is at 45 s
+	w.Set(&Limits{Idle: 100 * sec, Frame: 20 * sec}, t0.Add(40*sec))
+	// now it is at 140 s
+	if !note(&w, t0.Add(41*sec), onlyPart) {
+		t.Error("61 s is before 140 s, but the timer was left there")
+	}
+	w.Set(&Limits{Idle: 100 * sec, Frame: 5 * sec}, t0.Add(42*sec))
+	// now it is at 47 s
+	if note(&w, t0.Add(43*sec), wholeThenPart) {
+		t.Error("48 s is not before 47 s, but the timer was to be moved")
+	}
+}
+
 func TestWatchMeasuresOnTheMonotonicClock(t *testing.T) {
 	t.Parallel()
 	var w Watch
@@ -246,7 +263,9 @@ func TestWatchMeasuresOnTheMonotonicClock(t *testing.T) {
 // nothing may be overdue.
 func TestWatchAgainstAModel(t *testing.T) {
 	t.Parallel()
-	for range 300 {
+	for i := range 300 {
+		// Moments are kept relative to the start of the program: try both sides.
+		t0 := []time.Time{epoch.Add(-1000 * time.Hour), epoch.Add(1000 * time.Hour)}[i%2]
 		limits := Limits{
 			Idle:  time.Duration(rand.IntN(4)) * 20 * sec,
 			Frame: time.Duration(rand.IntN(4)) * 5 * sec,
