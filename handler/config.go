@@ -121,10 +121,10 @@ type Reconnect struct {
 	Factor float64 `json:"factor,omitempty"`
 	// The longest wait. Default: 30s.
 	Max caddy.Duration `json:"max,omitempty"`
-	// The share by which every wait is longer or shorter; negative: none. Default: 0.5.
-	Jitter float64 `json:"jitter,omitempty"`
-	// How many failures in a row lead to a pause; negative: never pause. Default: 5.
-	Attempts int `json:"attempts,omitempty"`
+	// The share by which every wait is longer or shorter; 0: none. Default: 0.5.
+	Jitter *float64 `json:"jitter,omitempty"`
+	// How many failures in a row lead to a pause; 0: never pause. Default: 5.
+	Attempts *int `json:"attempts,omitempty"`
 	// The pause. Default: 5m.
 	Pause caddy.Duration `json:"pause,omitempty"`
 	// How long a connection must have been up to start the backoff over. Default: 10s.

@@ -204,20 +204,15 @@ func (u *Upstream) compile(s *settings) (upstream.Config, error) {
 		return cfg, fmt.Errorf("unknown pooling %q: %s", u.Pooling, poolingSession)
 	}
 	if c := u.Connections; c != nil {
-		if c.Min != nil {
-			cfg.MinLinks = *c.Min
-			if cfg.MinLinks == 0 {
-				cfg.MinLinks = -1 // none, where 0 would be the default
-			} else if cfg.MinLinks < 0 {
-				return cfg, fmt.Errorf("connections min %d is negative: give the number of links to keep warm, or 0 for none", cfg.MinLinks)
-			}
+		if c.Min != nil && *c.Min < 0 {
+			return cfg, fmt.Errorf("connections min %d is negative: give the number of links to keep warm, or 0 for none", *c.Min)
 		}
-		cfg.MaxLinks = c.Max
+		cfg.MinLinks, cfg.MaxLinks = noneIfZero(c.Min), c.Max
 	}
 	if r := u.Reconnect; r != nil {
 		cfg.Reconnect = upstream.Reconnect{
-			Initial: time.Duration(r.Initial), Factor: r.Factor, Max: time.Duration(r.Max), Jitter: r.Jitter,
-			Attempts: r.Attempts, Pause: time.Duration(r.Pause), Stable: time.Duration(r.Stable),
+			Initial: time.Duration(r.Initial), Factor: r.Factor, Max: time.Duration(r.Max), Jitter: noneIfZero(r.Jitter),
+			Attempts: noneIfZero(r.Attempts), Pause: time.Duration(r.Pause), Stable: time.Duration(r.Stable),
 		}
 	}
 	if hb := u.Heartbeat; hb != nil {
@@ -239,6 +234,18 @@ func (k *TCPKeepalive) compile() keepalive.TCP {
 		return keepalive.TCP{}.WithDefaults()
 	}
 	return keepalive.TCP{Off: k.Off, Idle: time.Duration(k.Idle), Interval: time.Duration(k.Interval), Count: k.Count}.WithDefaults()
+}
+
+// noneIfZero turns a setting where nil is the default and 0 is none into one where 0 is the default and negative is none.
+func noneIfZero[T int | float64](v *T) T {
+	switch {
+	case v == nil:
+		return 0
+	case *v == 0:
+		return -1
+	default:
+		return *v
+	}
 }
 
 func orDefault[T comparable](v, def T) T {

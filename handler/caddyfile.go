@@ -1,0 +1,152 @@
+package handler
+
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-gopr/caddy-gopr/internal/directive"
+)
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Everything but the target may be left out. Syntax:
+//
+//	gopr [<name>] {
+//		format        <name>
+//		versions      <version...>
+//		commands      <command|first-last...>
+//		max_payload   <size>
+//		on_invalid    close|drop
+//		frame_timeout <duration>
+//		idle_timeout  <duration>
+//		write_timeout <duration>
+//		heartbeat {
+//			ping  <cmd> <flag>
+//			pong  <cmd> <flag>
+//			probe <duration>
+//		}
+//		tcp_keepalive <idle> [<interval> [<count>]] | off
+//		limits {
+//			connections <number>
+//			pending     <size>
+//		}
+//		upstream <backend...> {
+//			to            <backend...>
+//			pooling       session
+//			connections   <min> [<max>]
+//			policy        round_robin|least_conn|random|first
+//			dial_timeout  <duration>
+//			write_timeout <duration>
+//			reconnect {
+//				initial  <duration>
+//				factor   <number>
+//				max      <duration>
+//				jitter   <share>
+//				attempts <number>
+//				pause    <duration>
+//				stable   <duration>
+//			}
+//			heartbeat     <interval> [<timeout>] | off
+//			tcp_keepalive <idle> [<interval> [<count>]] | off
+//			on_loss       keep|close
+//			buffer        <size>
+//		}
+//		respond echo
+//	}
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's own name
+	if d.NextArg() {
+		h.Name = d.Val()
+	}
+	if d.NextArg() {
+		return d.Errf("%q is one argument too many: gopr takes a name and a block, as in `gopr %s { … }`", d.Val(), h.Name)
+	}
+	return directive.Block(d, "gopr", directive.Options{
+		"format":        directive.One("gopr", directive.String(&h.Format)),
+		"versions":      directive.List("1", directive.AppendUint32(&h.Versions)),
+		"commands":      directive.List("0x10-0xFF", directive.Append(&h.Commands)),
+		"max_payload":   directive.One("16KiB", directive.Size(&h.MaxPayload)),
+		"on_invalid":    directive.One("close", directive.String(&h.OnInvalid)),
+		"frame_timeout": directive.One("10s", directive.OptionalDuration(&h.FrameTimeout)),
+		"idle_timeout":  directive.One("45s", directive.OptionalDuration(&h.IdleTimeout)),
+		"write_timeout": directive.One("10s", directive.Duration(&h.WriteTimeout)),
+		"heartbeat":     h.unmarshalHeartbeat,
+		"tcp_keepalive": unmarshalKeepalive(&h.TCPKeepalive),
+		"limits":        h.unmarshalLimits,
+		"upstream":      h.unmarshalUpstream,
+		"respond":       directive.One("echo", directive.String(&h.Respond)),
+	})
+}
+
+func (h *Handler) unmarshalHeartbeat(d *caddyfile.Dispenser) error {
+	hb := new(Heartbeat)
+	h.Heartbeat = hb
+	control := func(example string, to **Control) directive.Parse {
+		return func(d *caddyfile.Dispenser) error {
+			*to = new(Control)
+			return directive.Args(example, 2, directive.Uint32(&(*to).Cmd), directive.Uint32(&(*to).Flag))(d)
+		}
+	}
+	return directive.Nested("heartbeat", directive.Options{
+		"ping":  control("0x01 0x01", &hb.Ping),
+		"pong":  control("0x02 0x02", &hb.Pong),
+		"probe": directive.One("60s", directive.Duration(&hb.Probe)),
+	})(d)
+}
+
+func (h *Handler) unmarshalLimits(d *caddyfile.Dispenser) error {
+	l := new(Limits)
+	h.Limits = l
+	return directive.Nested("limits", directive.Options{
+		"connections": directive.One("100000", directive.Int(&l.Connections)),
+		"pending":     directive.One("1MiB", directive.Size(&l.Pending)),
+	})(d)
+}
+
+func (h *Handler) unmarshalUpstream(d *caddyfile.Dispenser) error {
+	u := new(Upstream)
+	h.Upstream = u
+	u.Backends = d.RemainingArgs()
+	return directive.Block(d, "upstream", directive.Options{
+		"to":      directive.List("10.0.0.1:9000", directive.Append(&u.Backends)),
+		"pooling": directive.One("session", directive.String(&u.Pooling)),
+		"connections": func(d *caddyfile.Dispenser) error {
+			u.Connections = new(Connections)
+			return directive.Args("1 64", 1, directive.OptionalInt(&u.Connections.Min), directive.Int(&u.Connections.Max))(d)
+		},
+		"policy":        directive.One("least_conn", directive.String(&u.Policy)),
+		"dial_timeout":  directive.One("5s", directive.Duration(&u.DialTimeout)),
+		"write_timeout": directive.One("10s", directive.Duration(&u.WriteTimeout)),
+		"reconnect":     u.unmarshalReconnect,
+		"heartbeat": func(d *caddyfile.Dispenser) error {
+			hb := new(UpstreamHeartbeat)
+			u.Heartbeat = hb
+			return directive.Off(&hb.Off, directive.Args("30s 15s", 1, directive.Duration(&hb.Interval), directive.Duration(&hb.Timeout)))(d)
+		},
+		"tcp_keepalive": unmarshalKeepalive(&u.TCPKeepalive),
+		"on_loss":       directive.One("keep", directive.String(&u.OnLoss)),
+		"buffer":        directive.One("256KiB", directive.Size(&u.Buffer)),
+	})
+}
+
+func (u *Upstream) unmarshalReconnect(d *caddyfile.Dispenser) error {
+	r := new(Reconnect)
+	u.Reconnect = r
+	return directive.Nested("reconnect", directive.Options{
+		"initial":  directive.One("1s", directive.Duration(&r.Initial)),
+		"factor":   directive.One("1.5", directive.Float(&r.Factor)),
+		"max":      directive.One("30s", directive.Duration(&r.Max)),
+		"jitter":   directive.One("0.5", directive.OptionalFloat(&r.Jitter)),
+		"attempts": directive.One("5", directive.OptionalInt(&r.Attempts)),
+		"pause":    directive.One("5m", directive.Duration(&r.Pause)),
+		"stable":   directive.One("10s", directive.Duration(&r.Stable)),
+	})(d)
+}
+
+func unmarshalKeepalive(to **TCPKeepalive) directive.Parse {
+	return func(d *caddyfile.Dispenser) error {
+		k := new(TCPKeepalive)
+		*to = k
+		return directive.Off(&k.Off, directive.Args("15s 15s 9", 1, directive.Duration(&k.Idle), directive.Duration(&k.Interval), directive.Int(&k.Count)))(d)
+	}
+}
+
+// Interface guard.
+var _ caddyfile.Unmarshaler = (*Handler)(nil)

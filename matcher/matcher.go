@@ -1,0 +1,109 @@
+// Package matcher is layer4.matchers.gopr: it tells a framed protocol by its first bytes.
+package matcher
+
+import (
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/mholt/caddy-l4/layer4"
+
+	"github.com/caddy-gopr/caddy-gopr/internal/directive"
+	"github.com/caddy-gopr/caddy-gopr/wire"
+)
+
+func init() {
+	caddy.RegisterModule(new(Matcher))
+}
+
+// Matcher matches connections whose first bytes are a frame's header. It says no at the first byte that is wrong, so a connection of another protocol goes on to the
+// next route at once; it says yes when the header is there, without waiting for the payload.
+type Matcher struct {
+	// The frame format. Default: `gopr`.
+	Format string `json:"format,omitempty"`
+	// The versions that match. Default: the format's own; 1 for gopr.
+	Versions []uint32 `json:"versions,omitempty"`
+	// The largest payload that matches, in bytes. Default: what the format can say; 65535 for gopr.
+	MaxPayload int `json:"max_payload,omitempty"`
+	// The commands that match, each a number or a range such as `0x10-0xFF`. Mind that clients may begin with a ping, 0x01. Default: all.
+	Commands []string `json:"commands,omitempty"`
+
+	dec    *wire.Decoder
+	format string
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Matcher) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "layer4.matchers.gopr", New: func() caddy.Module { return new(Matcher) }}
+}
+
+// Provision compiles the settings.
+func (m *Matcher) Provision(caddy.Context) error {
+	m.format = m.Format
+	if m.format == "" {
+		m.format = wire.GOPR.Name()
+	}
+	f, ok := wire.Lookup(m.format)
+	if !ok {
+		return fmt.Errorf("gopr matcher: unknown format %q: one of %s", m.format, wire.GOPR.Name())
+	}
+	rules := wire.Rules{Versions: m.Versions, MaxPayload: m.MaxPayload}
+	if len(m.Commands) > 0 {
+		rules.Commands = wire.NewCommandSet()
+		for _, s := range m.Commands {
+			r, err := wire.ParseCommandRange(s)
+			if err != nil {
+				return fmt.Errorf("gopr matcher: %w", err)
+			}
+			rules.Commands.Add(r)
+		}
+	}
+	var err error
+	if m.dec, err = f.NewDecoder(rules); err != nil {
+		return fmt.Errorf("gopr matcher: %w", err)
+	}
+	return nil
+}
+
+// Match reports whether the connection's first bytes are a header, or asks for more of them. On a match the placeholders {l4.gopr.format}, {l4.gopr.version} and
+// {l4.gopr.cmd} say what the first frame is.
+func (m *Matcher) Match(cx *layer4.Connection) (bool, error) {
+	var f wire.Frame
+	size, err := m.dec.Header(cx.MatchingBytes(), &f)
+	switch {
+	case err != nil:
+		return false, nil // another protocol, or a frame that these settings don't take: the next route may
+	case size == 0:
+		return false, layer4.ErrConsumedAllPrefetchedBytes
+	}
+	repl := cx.Replacer()
+	repl.Set("l4.gopr.format", m.format)
+	repl.Set("l4.gopr.version", f.Version)
+	repl.Set("l4.gopr.cmd", f.Cmd)
+	return true, nil
+}
+
+// UnmarshalCaddyfile sets up the matcher from Caddyfile tokens. Syntax:
+//
+//	gopr [{
+//		format      <name>
+//		versions    <version...>
+//		max_payload <size>
+//		commands    <command|first-last...>
+//	}]
+func (m *Matcher) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the matcher's own name
+	return directive.Nested("gopr", directive.Options{
+		"format":      directive.One("gopr", directive.String(&m.Format)),
+		"versions":    directive.List("1", directive.AppendUint32(&m.Versions)),
+		"max_payload": directive.One("16KiB", directive.Size(&m.MaxPayload)),
+		"commands":    directive.List("0x10-0xFF", directive.Append(&m.Commands)),
+	})(d)
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner     = (*Matcher)(nil)
+	_ layer4.ConnMatcher    = (*Matcher)(nil)
+	_ caddyfile.Unmarshaler = (*Matcher)(nil)
+)
