@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,21 @@ type Receiver interface {
 	Flush(piece []byte) (more bool)
 	// Drained is called, from any goroutine, once after a Write that returned full, when the unsent bytes have fallen to half of the bound.
 	Drained()
+}
+
+// EndReceiver is a [Receiver] that wants to know of the end as soon as it is decided. Conn.Serve returns later: what is unsent is still sent, for up to
+// two seconds, and meanwhile Write only fails.
+type EndReceiver interface {
+	Receiver
+	// Ending is called once, by the connection's goroutine, with what Conn.Serve will return.
+	Ending(cause error)
+}
+
+// PongReceiver is a [Receiver] that sends pings of its own beside the heartbeat's.
+type PongReceiver interface {
+	Receiver
+	// Pong is called, like Frame, for each PONG that does not answer a ping of the heartbeat. payload is valid during the call.
+	Pong(now time.Time, payload []byte)
 }
 
 // ConnConfig is what connections of one kind share. It is not changed while they live.
@@ -48,11 +64,12 @@ type Conn struct {
 	// The connection's goroutine owns these.
 	watch  keepalive.Watch
 	pinger keepalive.Pinger
-	err    error  // why the logic closed
+	err    error  // why the connection ends; nil: it does not yet
 	pongs  []byte // answers to the pings of one piece
+	owed   int    // bytes of pongs that were written while the peer was behind with reading
 	held   bool   // reading is paused: the peer's silence is ours, and says nothing of it
 
-	srtt   atomic.Int64 // nanoseconds
+	srtt atomic.Int64 // nanoseconds
 
 	mu  sync.Mutex
 	end error // what Close was given
@@ -96,22 +113,35 @@ func (c *Conn) start(now time.Time) {
 	}
 }
 
+// resume has the clocks go on after a pause.
+func (c *Conn) resume(now time.Time) {
+	c.pinger.Resume(now)
+	if c.cfg.Limits != nil {
+		c.watch.Start(c.cfg.Limits, now)
+	}
+}
+
 // Serve runs the connection in the calling goroutine until it ends, and returns why: io.EOF, the peer closed it; [ErrHeartbeat]; a
 // *[wire.RejectError]; what Close was given; the end of ctx; or the network's error. Never nil.
 func (c *Conn) Serve(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { c.Close(context.Cause(ctx)) })
 	defer stop()
-	err := c.t.Serve(nil)
-	switch end := c.closed(); {
-	case end != nil:
-		return end
-	case c.err != nil:
-		return c.err
-	case err == nil:
-		return net.ErrClosed
-	default:
-		return err
+	if err := c.t.Serve(nil); c.err == nil { // the network ended it
+		c.ends(err)
 	}
+	return c.err
+}
+
+// ends notes why the connection ends, and tells the receiver. A Close that came before is the reason.
+func (c *Conn) ends(err error) transport.Next {
+	if end := c.closed(); end != nil {
+		err = end
+	}
+	c.err = err
+	if r, ok := c.r.(EndReceiver); ok {
+		r.Ending(err)
+	}
+	return transport.Close
 }
 
 // Write sends whole frames, back to back. It copies what the socket does not take at once, and never blocks. full: the bound of
@@ -146,13 +176,13 @@ func (c *Conn) RTT() time.Duration { return time.Duration(c.srtt.Load()) }
 // Unsent returns the number of bytes written but not yet taken by the socket.
 func (c *Conn) Unsent() int { return c.t.Unsent() }
 
-// LocalAddr and RemoteAddr are the ends of the connection.
+// LocalAddr is this side's address.
 func (c *Conn) LocalAddr() net.Addr { return c.t.NetConn().LocalAddr() }
 
 // RemoteAddr is the peer's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.t.NetConn().RemoteAddr() }
 
-// ErrHeartbeat: the peer's TCP answers, its program does not.
+// ErrHeartbeat is the end of a connection whose peer's TCP may answer, but whose program does not.
 var ErrHeartbeat = errors.New("heartbeat: no pong in time")
 
 // logic is a Conn as its driver sees it.
@@ -162,15 +192,14 @@ func (l logic) Data(now time.Time, b []byte) (used int, next transport.Next) {
 	c := l.c
 	if c.held {
 		c.held = false
-		c.start(now)
+		c.resume(now)
 	}
 	var f wire.Frame
 	for {
 		n, err := c.dec.Next(b[used:], &f)
 		if err != nil {
-			c.err = fmt.Errorf("frame from %v: %w", c.RemoteAddr(), err)
 			c.r.Flush(b[:used])
-			return used, transport.Close
+			return used, c.ends(fmt.Errorf("frame from %v: %w", c.RemoteAddr(), err))
 		}
 		if n == 0 {
 			break
@@ -189,12 +218,8 @@ func (l logic) Data(now time.Time, b []byte) (used int, next transport.Next) {
 		c.watch.Note(now, used > 0, used < len(b))
 	}
 	more := c.r.Flush(b[:used])
-	if len(c.pongs) > 0 {
-		if full, _ := c.Write(c.pongs); full {
-			c.err = errPingFlood
-			return used, transport.Close
-		}
-		c.pongs = nil
+	if err := c.answer(); err != nil {
+		return used, c.ends(err)
 	}
 	if !more {
 		c.held = true
@@ -203,22 +228,49 @@ func (l logic) Data(now time.Time, b []byte) (used int, next transport.Next) {
 	return used, transport.More
 }
 
+// maxOwed is how many bytes of pongs may wait for a peer that is behind with reading: those to some 6,000 empty pings.
+const maxOwed = 64 << 10
+
+// errPingFlood: every ping makes a pong that has to be kept for the peer.
 var errPingFlood = errors.New("the peer sends pings and does not read the pongs")
+
+// answer sends the pongs to the pings of one piece, in one write. That the peer is behind may be due to what others wrote, and then a few pongs more do
+// no harm; so it is given up for those written since it fell behind.
+func (c *Conn) answer() error {
+	if len(c.pongs) == 0 {
+		return nil
+	}
+	full, _ := c.Write(c.pongs) // a failed write ends the connection by itself
+	if full {
+		c.owed += len(c.pongs)
+	} else {
+		c.owed = 0
+	}
+	c.pongs = nil
+	if c.owed > maxOwed {
+		return errPingFlood
+	}
+	return nil
+}
 
 func (c *Conn) pong(now time.Time, payload []byte) {
 	if p, ok := wire.ParsePing(payload); ok {
 		if _, ok := c.pinger.Pong(p.Seq, p.Time, now); ok {
 			c.srtt.Store(int64(c.pinger.RTT().SRTT()))
+			return
 		}
+	}
+	if r, ok := c.r.(PongReceiver); ok {
+		r.Pong(now, payload)
 	}
 }
 
-func (l logic) EOF(time.Time) transport.Next { return transport.Close }
+func (l logic) EOF(time.Time) transport.Next { return l.c.ends(io.EOF) }
 
 func (l logic) Tick(now time.Time) transport.Next {
 	c := l.c
 	if c.closed() != nil {
-		return transport.Close
+		return c.ends(nil)
 	}
 	if c.held {
 		return transport.Pause
@@ -230,14 +282,12 @@ func (l logic) Tick(now time.Time) transport.Next {
 			var buf [64]byte
 			_, _ = c.Write(wire.AppendPing(buf[:0], wire.Ping{Seq: seq, Time: at})) // a failed write ends the connection by itself
 		case keepalive.Dead:
-			c.err = ErrHeartbeat
-			return transport.Close
+			return c.ends(ErrHeartbeat)
 		}
 	}
 	if c.cfg.Limits != nil {
 		if err := c.watch.Check(now); err != nil {
-			c.err = err
-			return transport.Close
+			return c.ends(err)
 		}
 	}
 	return transport.More
