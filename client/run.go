@@ -1,0 +1,102 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// run keeps the Client connected until its life ends, and returns why it did. l is the first connection where
+// Dial has made it; else nil. This goroutine alone dials, so there are never two dials at once.
+func (c *Client) run(l *link) error {
+	for {
+		if l != nil {
+			l.serve(c.life) // after the end of life, too, because this is what closes the connection
+		}
+		if c.rest(); c.life.Err() != nil {
+			break
+		}
+		l = c.tryConnect()
+	}
+	err := ended(c.life)
+	c.finish(err)
+	return err
+}
+
+// connect dials once and, if the peer is there, says so.
+func (c *Client) connect(ctx context.Context) (*link, error) {
+	old := c.now.Load().status
+	dialling := Status{State: Reconnecting, LastErr: old.LastErr}
+	if old.State == Disconnected {
+		dialling.State = Connecting
+	}
+	c.tell(c.publish(dialling, nil))
+	nc, err := c.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.retry.Up(time.Now())
+	c.connects++
+	l := newLink(c, nc)
+	change := c.publish(Status{State: Connected}, l)
+	c.opt.Logger.Info("connected", "addr", c.addr, "remote", nc.RemoteAddr(), "connects", c.connects)
+	c.tell(change)
+	return l, nil
+}
+
+// tryConnect connects, or notes a failure and returns nil.
+func (c *Client) tryConnect() *link {
+	l, err := c.connect(c.life)
+	if err != nil && c.life.Err() == nil {
+		wait, paused := c.retry.Failed(time.Now())
+		change := c.publish(c.waiting(err, paused), nil)
+		c.opt.Logger.Warn("dial failed", "addr", c.addr, "error", err, "failures", c.retry.Failures(), "next_dial_in", wait, "paused", paused)
+		c.tell(change)
+	}
+	return l
+}
+
+// lost notes the end of a connection as soon as it is decided: first the state changes, so that who is told
+// that a request failed, or cannot send, does not find the Client connected still.
+func (c *Client) lost(l *link, cause error) {
+	if c.life.Err() != nil {
+		change := c.publish(Status{State: Closed, LastErr: ended(c.life)}, nil)
+		l.end(cause)
+		c.tell(change)
+		return
+	}
+	wait, paused := c.retry.Down(time.Now())
+	change := c.publish(c.waiting(cause, paused), nil)
+	l.end(cause)
+	c.opt.Logger.Warn("connection lost", "addr", c.addr, "error", cause, "failures", c.retry.Failures(), "next_dial_in", wait, "paused", paused)
+	c.tell(change)
+}
+
+// waiting is the status until the next dial.
+func (c *Client) waiting(err error, paused bool) Status {
+	s := Status{State: Reconnecting, LastErr: err, NextDial: c.retry.NextAt()}
+	if paused {
+		s.State = Paused
+	}
+	return s
+}
+
+// rest waits until the next dial is due, or the Client's life ends.
+func (c *Client) rest() {
+	t := time.NewTimer(time.Until(c.retry.NextAt()))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c.life.Done():
+	}
+}
+
+// ended is why a life that has ended did.
+func ended(life context.Context) error {
+	cause := context.Cause(life)
+	if errors.Is(cause, ErrClosed) {
+		return ErrClosed
+	}
+	return fmt.Errorf("%w: %w", ErrClosed, cause)
+}
