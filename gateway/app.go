@@ -65,7 +65,6 @@ func (a *App) Use(g *Group) {
 
 // Start dials the warm links of this configuration's groups; a configuration that is only validated dials nobody.
 func (a *App) Start() error {
-	current.Store(&a.log)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, g := range a.groups {
@@ -73,11 +72,15 @@ func (a *App) Start() error {
 			return err
 		}
 	}
+	current.push(&a.log)
 	return nil
 }
 
-// Stop does nothing: what must end, ends with the last that uses it.
-func (a *App) Stop() error { return nil }
+// Stop gives the log back. All else that must end, ends with the last that uses it.
+func (a *App) Stop() error {
+	current.pop(&a.log)
+	return nil
+}
 
 // Interface guards.
 var (

@@ -58,7 +58,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("%q is one argument too many: gopr takes a name and a block, as in `gopr %s { … }`", d.Val(), h.Name)
 	}
-	return directive.Block(d, "gopr", directive.Options{
+	err := directive.Block(d, "gopr", directive.Options{
 		"format":        directive.One("gopr", directive.String(&h.Format)),
 		"versions":      directive.List("1", directive.AppendUint32(&h.Versions)),
 		"commands":      directive.List("0x10-0xFF", directive.Append(&h.Commands)),
@@ -73,6 +73,12 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"upstream":      h.unmarshalUpstream,
 		"respond":       directive.One("echo", directive.String(&h.Respond)),
 	})
+	if err != nil {
+		return err
+	}
+	// Provision will say the same, but does not know the line.
+	_, err = h.compile()
+	return directive.At(d, err)
 }
 
 func (h *Handler) unmarshalHeartbeat(d *caddyfile.Dispenser) error {

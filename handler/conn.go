@@ -19,8 +19,10 @@ type conn struct {
 	t     *transport.Conn
 	s     *settings
 	live  *gateway.Live
-	lease *upstream.Lease // nil where the handler echoes
 	since time.Time
+
+	// Set once, before Serve; nil where the handler echoes. What the backend sends, and what follows from it, may come before it is set.
+	lease atomic.Pointer[upstream.Lease]
 
 	// The connection's goroutine owns these.
 	watch    keepalive.Watch
@@ -48,7 +50,10 @@ const linger = 10 * time.Second
 
 func newConn(nc net.Conn, s *settings, live *gateway.Live, now time.Time) *conn {
 	c := &conn{s: s, live: live, since: now}
-	c.start(now)
+	c.watch.Start(&s.limits, now)
+	if s.probe != nil {
+		c.pinger.Start(s.probe, now)
+	}
 	c.t = transport.New(nc, &s.transport, c)
 	return c
 }
@@ -64,18 +69,33 @@ func (c *conn) connect() (release func(), err error) {
 		gateway.ReleaseGroup(group)
 		return nil, err
 	}
-	c.lease = up.Lease(c)
+	lease := up.Lease(c)
+	c.lease.Store(lease)
+	lease.Resume() // for a Drained that found no lease yet
 	return func() {
-		c.lease.Close()
+		lease.Close()
 		gateway.ReleaseGroup(group)
 	}, nil
 }
 
-// start has the clocks begin now.
-func (c *conn) start(now time.Time) {
+// resume has the clocks go on after a pause: the silence was ours.
+func (c *conn) resume(now time.Time) {
+	c.held = false
 	c.watch.Start(&c.s.limits, now)
 	if c.s.probe != nil {
-		c.pinger.Start(c.s.probe, now)
+		c.pinger.Heard(now)
+		c.pinger.Resume(now)
+	}
+}
+
+// note tells the clocks what a piece brought.
+func (c *conn) note(now time.Time, p *piece, partial bool) {
+	if p.dropped && !p.whole {
+		c.watch.Note(now, false, false) // the frame that was begun has come to its end, in its time
+	}
+	c.watch.Note(now, p.whole, partial)
+	if p.whole && c.s.probe != nil {
+		c.pinger.Heard(now)
 	}
 }
 
@@ -107,12 +127,13 @@ func (c *conn) ending(err error) ending {
 
 // EOF implements transport.Logic. A client may close its sending side and wait for its answers.
 func (c *conn) EOF(now time.Time) transport.Next {
-	if c.lease == nil || c.lease.Unanswered() == 0 {
+	lease := c.lease.Load()
+	if lease == nil || lease.Unanswered() == 0 {
 		return transport.Close
 	}
 	c.lingering.Store(true)
 	c.watch.Start(&keepalive.Limits{Idle: linger}, now)
-	if c.lease.Unanswered() == 0 { // the last answer came between
+	if lease.Unanswered() == 0 { // the last answer came between
 		return transport.Close
 	}
 	return transport.More
@@ -124,7 +145,7 @@ func (c *conn) Tick(now time.Time) transport.Next {
 	case c.ended.Load() != nil:
 		return transport.Close
 	case c.lingering.Load():
-		if c.lease.Unanswered() == 0 || c.watch.Check(now) != nil {
+		if c.lease.Load().Unanswered() == 0 || c.watch.Check(now) != nil {
 			return transport.Close
 		}
 		return transport.More
@@ -162,8 +183,8 @@ func (c *conn) Deadline() time.Time {
 // Drained implements transport.Logic: the client reads again.
 func (c *conn) Drained() {
 	c.ownFull.Store(false)
-	if c.lease != nil {
-		c.lease.Resume()
+	if lease := c.lease.Load(); lease != nil {
+		lease.Resume()
 	}
 	if !c.upFull.Load() {
 		c.t.Resume()
@@ -177,8 +198,8 @@ func (c *conn) Info() gateway.Info {
 		FramesIn: c.framesIn.Load(), FramesOut: c.framesOut.Load(), BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
 		Unsent: c.t.Unsent(),
 	}
-	if c.lease != nil {
-		i.Unanswered, i.Upstream = c.lease.Unanswered(), c.lease.Backend()
+	if lease := c.lease.Load(); lease != nil {
+		i.Unanswered, i.Upstream = lease.Unanswered(), lease.Backend()
 	}
 	return i
 }

@@ -5,18 +5,21 @@ import (
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/transport"
+	"github.com/caddy-gopr/caddy-gopr/upstream"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
 // piece is what is gathered while one piece of the stream is walked, to be sent with one write each when it is used up.
 type piece struct {
 	b          []byte
-	start, end int // neighbouring application frames, not yet sent on: b[start:end]
-	asks       int // how many of them ask for an answer
-	frames     int // application frames of the piece
+	lease      *upstream.Lease // nil: echo
+	start, end int             // neighbouring application frames, not yet sent on: b[start:end]
+	asks       int             // how many of them ask for an answer
+	frames     int             // application frames of the piece
 	pongs      int
 	echoes     int
 	whole      bool    // at least one good frame
+	dropped    bool    // at least one frame was dropped, to its end
 	own        *[]byte // answers of the gateway's own, borrowed; nil: none
 }
 
@@ -30,14 +33,13 @@ const maxAnswers = 256 << 10
 // way is written once, when the piece is used up.
 func (c *conn) Data(now time.Time, b []byte) (used int, next transport.Next) {
 	if c.held {
-		c.held = false
-		c.start(now)
+		c.resume(now)
 	}
 	c.upFull.Store(false)
 	c.ownFull.Store(false)
-	p := piece{b: b}
+	p := piece{b: b, lease: c.lease.Load()}
 	used, next = c.walk(&p, now)
-	c.watch.Note(now, p.whole, used < len(b) || c.skip > 0)
+	c.note(now, &p, used < len(b) || c.skip > 0)
 	c.forward(&p)
 	c.answer(&p)
 	c.count(&p, used)
@@ -56,6 +58,7 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 			n := min(c.skip, len(p.b)-used)
 			c.skip -= n
 			used += n
+			p.dropped = p.dropped || c.skip == 0
 		}
 		n, err := c.s.dec.Next(p.b[used:], &f)
 		if err != nil {
@@ -69,7 +72,6 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 		if n == 0 {
 			return used, transport.More
 		}
-		p.whole = true
 		c.searched = 0
 		switch {
 		case f.Cmd == c.s.ping.Cmd && f.Flag == c.s.ping.Flag:
@@ -80,14 +82,13 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 			if _, next := c.reject(p.b[used:], notAllowed(&f)); next == transport.Close {
 				return used, next
 			}
-			used += c.skip // the frame is here, whole
-			c.skip = 0
 			continue
-		case c.lease != nil:
+		case p.lease != nil:
 			c.pass(p, used, used+n, &f)
 		default:
 			c.echo(p, &f)
 		}
+		p.whole = true
 		used += n
 	}
 }
@@ -108,7 +109,7 @@ func (c *conn) pass(p *piece, start, end int, f *wire.Frame) {
 // forward sends the run to the backend.
 func (c *conn) forward(p *piece) {
 	if p.end > p.start {
-		if c.lease.Send(p.b[p.start:p.end], p.asks) {
+		if p.lease.Send(p.b[p.start:p.end], p.asks) {
 			c.upFull.Store(true)
 		}
 		p.start, p.asks = p.end, 0
@@ -180,7 +181,7 @@ func (c *conn) ping(now time.Time) {
 	seq, at := c.pinger.Ping(now)
 	var body, buf [64]byte
 	payload := wire.AppendPing(body[:0], wire.Ping{Seq: seq, Time: at})[wire.HeaderLen:]
-	if b, err := c.s.format.Append(buf[:0], uint32(wire.Version), c.s.ping.Cmd, c.s.ping.Flag, payload); err == nil {
+	if b, err := c.s.format.Append(buf[:0], c.s.version, c.s.ping.Cmd, c.s.ping.Flag, payload); err == nil {
 		if _, err := c.t.Write(b); err == nil {
 			c.out(0, len(b))
 		}

@@ -82,27 +82,34 @@ func (h *Handler) Handle(cx *layer4.Connection, _ layer4.Handler) error {
 			gateway.Log.Error("panic in a gopr connection", "handler", live.Name, "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
-	end = serve(cx, h.settings, live, log)
+	e, info := serve(cx, h.settings, live, log)
+	end = e
+	log.ended(cx.RemoteAddr(), e, info)
 	return nil
 }
 
 // serve runs one admitted connection, and says why it ended.
-func serve(cx *layer4.Connection, s *settings, live *gateway.Live, log logging) ending {
-	nc, first, err := socket(cx, s.tcp)
+func serve(cx *layer4.Connection, s *settings, live *gateway.Live, log logging) (ending, gateway.Info) {
+	tcp := bottom(cx)
+	if tcp != nil {
+		if err := s.tcp.Apply(tcp); err != nil {
+			log.unguarded(cx.RemoteAddr(), err)
+		}
+	}
+	nc, first, err := socket(cx, tcp)
 	if err != nil {
-		return ending{reason: reasonNetwork, err: err}
+		return ending{reason: reasonNetwork, err: err}, gateway.Info{}
 	}
 	c := newConn(nc, s, live, time.Now())
-	live.Add(c)
-	defer live.Remove(c)
 	release, err := c.connect()
 	if err != nil {
-		return ending{reason: reasonUpstream, err: err}
+		return ending{reason: reasonUpstream, err: err}, gateway.Info{}
 	}
 	defer release()
+	live.Add(c)
+	defer live.Remove(c)
 	end := c.ending(c.t.Serve(first))
-	log.ended(cx.RemoteAddr(), end, c.Info())
-	return end
+	return end, c.Info()
 }
 
 // Interface guards.

@@ -7,7 +7,7 @@ func (c *conn) Frames(run []byte, n int) (full bool) {
 		return false // the connection is ending; the backend must not be stopped for it
 	}
 	c.out(n, len(run))
-	if c.lingering.Load() && c.lease.Unanswered() == 0 {
+	if c.lingering.Load() && c.lease.Load().Unanswered() == 0 {
 		c.t.Wake()
 	}
 	return full

@@ -62,7 +62,7 @@ func endingOf(err error) ending {
 	}
 }
 
-// logging writes the line of a connection's end: at most one a second for each reason, with how many were kept back.
+// logging writes the lines about a handler's connections: at most one a second for each reason, with how many were kept back.
 type logging struct{ live *gateway.Live }
 
 func (l logging) ended(remote net.Addr, e ending, i gateway.Info) {
@@ -90,4 +90,11 @@ func (l logging) ended(remote net.Addr, e ending, i gateway.Info) {
 		args = append(args, "duration", time.Since(i.Since), "frames_in", i.FramesIn, "frames_out", i.FramesOut, "bytes_in", i.BytesIn, "bytes_out", i.BytesOut)
 	}
 	gateway.Log.Log(context.Background(), level, "connection closed", args...)
+}
+
+// unguarded says that a connection is served without its TCP keepalive.
+func (l logging) unguarded(remote net.Addr, err error) {
+	if ok, _ := l.live.Quiet.Pass("keepalive", time.Now()); ok {
+		gateway.Log.Warn("client connection without TCP keepalive", "handler", l.live.Name, "remote", remote.String(), "error", err)
+	}
 }

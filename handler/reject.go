@@ -44,9 +44,15 @@ func (c *conn) reject(b []byte, err error) (drop int, next transport.Next) {
 
 // logDrop says, at most once a second for each reason, that frames are dropped.
 func (c *conn) logDrop(r *wire.RejectError) {
-	if ok, suppressed := c.live.Quiet.Pass("drop_"+r.Reason.String(), time.Now()); ok {
-		gateway.Log.Warn("frame dropped", "handler", c.live.Name, "remote", c.t.NetConn().RemoteAddr().String(), "reason", r.Reason.String(), "error", r, "suppressed", suppressed)
+	ok, suppressed := c.live.Quiet.Pass("drop_"+r.Reason.String(), time.Now())
+	if !ok {
+		return
 	}
+	args := []any{"handler", c.live.Name, "remote", c.t.NetConn().RemoteAddr().String(), "reason", r.Reason.String(), "error", r}
+	if suppressed > 0 {
+		args = append(args, "suppressed", suppressed)
+	}
+	gateway.Log.Warn("frame dropped", args...)
 }
 
 // notAllowed rejects a frame with a command that only heartbeats may use.

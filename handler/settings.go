@@ -30,6 +30,7 @@ type settings struct {
 	name       string
 	dec        *wire.Decoder
 	format     *wire.Format
+	version    uint32           // of the gateway's own frames
 	commands   *wire.CommandSet // what the application may use; nil: all
 	ping, pong Control
 	drop       bool
@@ -87,8 +88,12 @@ func (h *Handler) compileFormat(s *settings) (err error) {
 	if s.ping == s.pong {
 		return fmt.Errorf("heartbeat ping and pong are the same frame: give them different commands or flags, such as 0x01 0x01 and 0x02 0x02")
 	}
+	s.version = wire.Version
+	if len(h.Versions) > 0 {
+		s.version = h.Versions[0]
+	}
 	for _, c := range []Control{s.ping, s.pong} {
-		if _, err := s.format.Append(nil, wire.Version, c.Cmd, c.Flag, nil); err != nil {
+		if _, err := s.format.Append(nil, s.version, c.Cmd, c.Flag, nil); err != nil {
 			return fmt.Errorf("heartbeat: %w", err)
 		}
 	}
@@ -210,6 +215,12 @@ func (u *Upstream) compile(s *settings) (upstream.Config, error) {
 		cfg.MinLinks, cfg.MaxLinks = noneIfZero(c.Min), c.Max
 	}
 	if r := u.Reconnect; r != nil {
+		if r.Attempts != nil && *r.Attempts < 0 {
+			return cfg, fmt.Errorf("reconnect attempts %d is negative: give a number such as 5, or 0 to never pause", *r.Attempts)
+		}
+		if r.Jitter != nil && *r.Jitter < 0 {
+			return cfg, fmt.Errorf("reconnect jitter %v is negative: give a share such as 0.5, or 0 for none", *r.Jitter)
+		}
 		cfg.Reconnect = upstream.Reconnect{
 			Initial: time.Duration(r.Initial), Factor: r.Factor, Max: time.Duration(r.Max), Jitter: noneIfZero(r.Jitter),
 			Attempts: noneIfZero(r.Attempts), Pause: time.Duration(r.Pause), Stable: time.Duration(r.Stable),

@@ -5,22 +5,17 @@ import (
 	"net"
 
 	"github.com/mholt/caddy-l4/layer4"
-
-	"github.com/caddy-gopr/caddy-gopr/keepalive"
 )
 
-// socket returns the connection to serve, and what Caddy has read of it already. Where nothing but Caddy's own wrapper lies on a TCP connection, it is the TCP
-// connection, which can be read when it is readable and written without blocking. Where there is more (TLS, PROXY protocol, throttling) it is the wrapper. The
-// keepalive is set on the TCP connection wherever it can be found.
-func socket(cx *layer4.Connection, k keepalive.TCP) (nc net.Conn, first []byte, err error) {
-	if tcp := bottom(cx); tcp != nil {
-		if err := k.Apply(tcp); err != nil {
-			return nil, nil, err
-		}
-	}
-	tcp, plain := cx.Conn.(*net.TCPConn)
-	if !plain {
+// socket returns the connection to serve, and what Caddy has read of it already. Where nothing but Caddy's own wrapper lies on the TCP connection, it is that one,
+// which can be read when it is readable and written without blocking. Where there is more (TLS, PROXY protocol, throttling) it is the wrapper. tcp is what lies at
+// the bottom; nil: nobody knows.
+func socket(cx *layer4.Connection, tcp *net.TCPConn) (nc net.Conn, first []byte, err error) {
+	if tcp == nil {
 		return cx, nil, nil
+	}
+	if cx.Conn != net.Conn(tcp) {
+		return wrapped{cx, tcp}, nil, nil
 	}
 	for n := len(cx.MatchingBytes()); n > 0; n = len(cx.MatchingBytes()) {
 		b := make([]byte, n)
@@ -32,6 +27,15 @@ func socket(cx *layer4.Connection, k keepalive.TCP) (nc net.Conn, first []byte, 
 	}
 	return tcp, first, nil
 }
+
+// wrapped is a connection that shows what lies at its bottom, to be closed where the goodbye of the layers above could only wait for a peer that does not read.
+type wrapped struct {
+	*layer4.Connection
+	tcp *net.TCPConn
+}
+
+// NetConn returns the TCP connection.
+func (w wrapped) NetConn() net.Conn { return w.tcp }
 
 // bottom finds the TCP connection beneath the wrappers that are known to show theirs; nil: there is none to be found.
 func bottom(nc net.Conn) *net.TCPConn {

@@ -39,13 +39,21 @@ func (*Matcher) CaddyModule() caddy.ModuleInfo {
 
 // Provision compiles the settings.
 func (m *Matcher) Provision(caddy.Context) error {
+	if err := m.compile(); err != nil {
+		return fmt.Errorf("gopr matcher: %w", err)
+	}
+	return nil
+}
+
+// compile checks the settings and fills in the defaults. Its errors say what would be right.
+func (m *Matcher) compile() error {
 	m.format = m.Format
 	if m.format == "" {
 		m.format = wire.GOPR.Name()
 	}
 	f, ok := wire.Lookup(m.format)
 	if !ok {
-		return fmt.Errorf("gopr matcher: unknown format %q: one of %s", m.format, wire.GOPR.Name())
+		return fmt.Errorf("unknown format %q: one of %s", m.format, wire.GOPR.Name())
 	}
 	rules := wire.Rules{Versions: m.Versions, MaxPayload: m.MaxPayload}
 	if len(m.Commands) > 0 {
@@ -53,16 +61,14 @@ func (m *Matcher) Provision(caddy.Context) error {
 		for _, s := range m.Commands {
 			r, err := wire.ParseCommandRange(s)
 			if err != nil {
-				return fmt.Errorf("gopr matcher: %w", err)
+				return err
 			}
 			rules.Commands.Add(r)
 		}
 	}
 	var err error
-	if m.dec, err = f.NewDecoder(rules); err != nil {
-		return fmt.Errorf("gopr matcher: %w", err)
-	}
-	return nil
+	m.dec, err = f.NewDecoder(rules)
+	return err
 }
 
 // Match reports whether the connection's first bytes are a header, or asks for more of them. On a match the placeholders {l4.gopr.format}, {l4.gopr.version} and
@@ -93,12 +99,20 @@ func (m *Matcher) Match(cx *layer4.Connection) (bool, error) {
 //	}]
 func (m *Matcher) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the matcher's own name
-	return directive.Nested("gopr", directive.Options{
+	err := directive.Nested("gopr", directive.Options{
 		"format":      directive.One("gopr", directive.String(&m.Format)),
 		"versions":    directive.List("1", directive.AppendUint32(&m.Versions)),
 		"max_payload": directive.One("16KiB", directive.Size(&m.MaxPayload)),
 		"commands":    directive.List("0x10-0xFF", directive.Append(&m.Commands)),
 	})(d)
+	if err != nil {
+		return err
+	}
+	// Provision will say the same, but does not know the line.
+	if err := m.compile(); err != nil {
+		return directive.At(d, fmt.Errorf("gopr matcher: %w", err))
+	}
+	return nil
 }
 
 // Interface guards.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/dustin/go-humanize"
@@ -28,12 +29,15 @@ func Append(to *[]string) Arg {
 	}
 }
 
-// Duration takes a time as everywhere in Caddy: 10s, 1h30m, 2d.
+// Duration takes a time as everywhere in Caddy: 10s, 1h30m, 2d. No option has use for a negative one.
 func Duration(to *caddy.Duration) Arg {
 	return func(s string) error {
 		v, err := caddy.ParseDuration(s)
 		if err != nil {
 			return fmt.Errorf("%q is no duration", s)
+		}
+		if v < 0 {
+			return fmt.Errorf("%q is negative", s)
 		}
 		*to = caddy.Duration(v)
 		return nil
@@ -60,12 +64,15 @@ func Size(to *int) Arg {
 	}
 }
 
-// Int takes a number.
+// Int takes a whole number, 0 or above.
 func Int(to *int) Arg {
 	return func(s string) error {
 		v, err := strconv.Atoi(s)
 		if err != nil {
-			return fmt.Errorf("%q is no number", s)
+			return fmt.Errorf("%q is no whole number", s)
+		}
+		if v < 0 {
+			return fmt.Errorf("%q is negative", s)
 		}
 		*to = v
 		return nil
@@ -83,7 +90,11 @@ func OptionalInt(to **int) Arg {
 // Uint32 takes a number as protocols write them: 16 or 0x10.
 func Uint32(to *uint32) Arg {
 	return func(s string) error {
-		v, err := strconv.ParseUint(s, 0, 32)
+		digits, base := s, 10
+		if hex, ok := strings.CutPrefix(strings.ToLower(s), "0x"); ok {
+			digits, base = hex, 16
+		}
+		v, err := strconv.ParseUint(digits, base, 32)
 		if err != nil {
 			return fmt.Errorf("%q is no number such as 16 or 0x10", s)
 		}
@@ -104,12 +115,15 @@ func AppendUint32(to *[]uint32) Arg {
 	}
 }
 
-// Float takes a number with a fraction.
+// Float takes a number with a fraction, 0 or above.
 func Float(to *float64) Arg {
 	return func(s string) error {
 		v, err := strconv.ParseFloat(s, 64)
 		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 			return fmt.Errorf("%q is no number", s)
+		}
+		if v < 0 {
+			return fmt.Errorf("%q is negative", s)
 		}
 		*to = v
 		return nil

@@ -81,10 +81,23 @@ func Off(set *bool, parse Parse) Parse {
 		if d.CountRemainingArgs() == 1 && d.NextArg() {
 			if d.Val() == "off" {
 				*set = true
+				if d.NextBlock(d.Nesting()) {
+					return d.Errf("`off` takes no block")
+				}
 				return nil
 			}
 			d.Prev()
 		}
 		return parse(d)
 	}
+}
+
+// At adds the place of the directive that d is about to a mistake that shows only when all of it is read.
+func At(d *caddyfile.Dispenser, err error) error {
+	if err == nil {
+		return nil
+	}
+	d.Reset()
+	d.Next()
+	return d.WrapErr(err)
 }
