@@ -12,7 +12,7 @@ func TestAllocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	dst := make([]byte, 0, len(frame))
-	straight, byLayout := newDecoder(t, GOPR, rules), newDecoder(t, twin, rules)
+	straight, compiled, slow := newDecoder(t, GOPR, rules), newDecoder(t, twin, rules), newDecoder(t, byLayout(GOPR), rules)
 	var f Frame
 
 	tests := []struct {
@@ -21,7 +21,8 @@ func TestAllocs(t *testing.T) {
 	}{
 		{"Next", func() bool { n, err := straight.Next(frame, &f); return n == len(frame) && err == nil }},
 		{"Next of the second version", func() bool { n, err := straight.Next(second, &f); return n == len(second) && err == nil }},
-		{"Next by layout", func() bool { n, err := byLayout.Next(frame, &f); return n == len(frame) && err == nil }},
+		{"Next compiled", func() bool { n, err := compiled.Next(frame, &f); return n == len(frame) && err == nil }},
+		{"Next by layout", func() bool { n, err := slow.Next(frame, &f); return n == len(frame) && err == nil }},
 		{"Next of half a header", func() bool { n, err := straight.Next(frame[:5], &f); return n == 0 && err == nil }},
 		{"Next of half a frame", func() bool { n, err := straight.Next(frame[:50], &f); return n == 0 && err == nil }},
 		{"Header", func() bool { n, err := straight.Header(frame[:HeaderLen], &f); return n == len(frame) && err == nil }},

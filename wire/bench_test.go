@@ -11,7 +11,7 @@ func BenchmarkNext(b *testing.B) {
 	for _, format := range []struct {
 		name   string
 		format *Format
-	}{{"straight", GOPR}, {"layout", twin}} {
+	}{{"straight", GOPR}, {"compiled", twin}, {"layout", byLayout(GOPR)}} {
 		for _, payload := range []int{64, 4096} {
 			b.Run(fmt.Sprintf("%s/%dB", format.name, payload), func(b *testing.B) {
 				d := newDecoder(b, format.format, gatewayRules())

@@ -12,7 +12,7 @@ type Frame struct {
 	Version uint32
 	Cmd     uint32
 	Flag    uint32
-	Raw     []byte // header, payload (and trailer, where the format has one)
+	Raw     []byte // header, payload, and trailer where the format has one
 	Payload []byte
 }
 
@@ -21,30 +21,36 @@ type Frame struct {
 // [Format.NewDecoder] makes one.
 type Decoder struct {
 	// What the straight path reads, together.
-	straight   bool
+	path       path
 	lead       uint64 // magic and first accepted version: a header's first six bytes
 	maxPayload int
 	low        lowCommands
 
-	format   *Format
-	versions []uint32    // at least one
-	commands *CommandSet // nil: all
+	compiled compiled // what the compiled path reads
+
+	format    *Format
+	from      Direction
+	versions  []uint32    // empty: all
+	commands  *CommandSet // nil: all
+	maxFrame  int
+	maxLength uint64 // what the length field of the longest frame says
 }
 
 // MaxFrame is the size of the longest frame accepted, in bytes: a buffer of
 // this size holds any frame that [Decoder.Next] can wait for.
-func (d *Decoder) MaxFrame() int { return d.format.headerLen + d.maxPayload }
+func (d *Decoder) MaxFrame() int { return d.maxFrame }
 
 // Next reads the first frame of b into f. n is the frame's size, len(f.Raw).
 // It is 0 without an error while b holds no whole frame yet, and not even a
 // wrong one: the caller keeps b and comes back with more behind it.
 //
-// The error is always a [*RejectError], and is given before the payload is
-// there: the magic is refused at its first wrong byte, the version and the
-// length once the length has come, the command with its byte. f is written only
-// if n is not 0. Next allocates nothing unless it rejects.
+// The error is always a [*RejectError], and but for a checksum or a trailer is
+// given before the payload is there: the magic is refused at its first wrong
+// byte, the version and the length once the length has come, the command with
+// its last byte. f is written only if n is not 0. Next allocates nothing unless
+// it rejects.
 func (d *Decoder) Next(b []byte, f *Frame) (n int, err error) {
-	if d.straight && len(b) >= HeaderLen {
+	if d.path == pathStraight && len(b) >= HeaderLen {
 		lead := binary.BigEndian.Uint64(b) // magic, version, length
 		length := int(lead & 0xFFFF)
 		if d.accepts(lead) && length <= d.maxPayload && d.low.contains(b[OffsetCmd]) {
@@ -59,6 +65,9 @@ func (d *Decoder) Next(b []byte, f *Frame) (n int, err error) {
 			f.Payload = b[HeaderLen:n:n]
 			return n, nil
 		}
+	}
+	if d.path == pathCompiled {
+		return d.nextCompiled(b, f)
 	}
 	return d.nextByLayout(b, f)
 }
@@ -79,7 +88,10 @@ func (d *Decoder) nextByLayout(b []byte, f *Frame) (int, error) {
 		return 0, err
 	}
 	h.Raw = b[:size:size]
-	h.Payload = b[d.format.headerLen:size:size]
+	if reject := d.format.verify(h.Raw); reject != nil {
+		return 0, reject
+	}
+	h.Payload = d.format.payload(h.Raw)
 	*f = h
 	return size, nil
 }
@@ -94,47 +106,85 @@ func (d *Decoder) nextByLayout(b []byte, f *Frame) (int, error) {
 // its reject reports, and none is made before those above it: so the verdict is
 // the same wherever b ends.
 func (d *Decoder) Header(b []byte, f *Frame) (size int, err error) {
-	l := &d.format.layout
-	for i, want := range l.magic {
-		if i == len(b) {
-			return 0, nil
-		}
-		if b[i] != want {
-			return 0, &RejectError{Reason: ReasonMagic, Offset: i, Got: uint64(b[i]), Want: uint64(want)}
-		}
+	t := &d.format.table
+	if whole, reject := d.checkMagic(b); reject != nil {
+		return 0, reject
+	} else if !whole {
+		return 0, nil
 	}
 
 	// A reject of the version says where the next frame begins.
-	if len(b) < l.length.end() || len(b) < l.version.end() {
+	if len(b) < t.length.end() || len(b) < t.version.end() {
 		return 0, nil
 	}
-	length := int(l.length.load(b))
-	size = d.format.headerLen + length
-	version := l.version.load(b)
-	if !slices.Contains(d.versions, version) {
+	length := t.length.load(b)
+	if t.minLength <= length && length <= t.maxLength {
+		size = t.frameSize(length)
+	}
+	version := uint32(t.version.load(b))
+	if len(d.versions) > 0 && !slices.Contains(d.versions, version) {
 		return 0, &RejectError{
-			Reason: ReasonVersion, Offset: l.version.offset,
+			Reason: ReasonVersion, Offset: t.version.offset,
 			Got: uint64(version), Want: uint64(d.versions[0]), Skip: size,
 		}
 	}
-	if length > d.maxPayload {
-		return 0, &RejectError{
-			Reason: ReasonLength, Offset: l.length.offset,
-			Got: uint64(length), Want: uint64(d.maxPayload),
-		}
+	if length < t.minLength || length > d.maxLength {
+		return 0, d.rejectLength(length)
 	}
 
-	if len(b) < l.cmd.end() {
+	if len(b) < t.cmd.end() {
 		return 0, nil
 	}
-	cmd := l.cmd.load(b)
+	cmd := uint32(t.cmd.load(b))
 	if !d.commands.Contains(cmd) {
-		return 0, &RejectError{Reason: ReasonCommand, Offset: l.cmd.offset, Got: uint64(cmd), Skip: size}
+		return 0, &RejectError{Reason: ReasonCommand, Offset: t.cmd.offset, Got: uint64(cmd), Skip: size}
 	}
 
-	if len(b) < d.format.headerLen {
+	if len(b) < t.headerLen {
 		return 0, nil
 	}
-	*f = Frame{Version: version, Cmd: cmd, Flag: l.flag.load(b)}
+	*f = Frame{Version: version, Cmd: cmd, Flag: uint32(t.flag.load(b))}
 	return size, nil
 }
+
+// checkMagic reports whether b has all of a magic that is accepted.
+func (d *Decoder) checkMagic(b []byte) (whole bool, reject *RejectError) {
+	t := &d.format.table
+	client := t.answer == nil || d.from != FromServer
+	server := t.answer != nil && d.from != FromClient
+	for i := range t.magic {
+		at := t.magicAt + i
+		if at >= len(b) {
+			return false, nil
+		}
+		want := t.magic[i]
+		if !client {
+			want = t.answer[i]
+		}
+		client = client && b[at] == t.magic[i]
+		server = server && b[at] == t.answer[i]
+		if !client && !server {
+			return false, &RejectError{Reason: ReasonMagic, Offset: at, Got: uint64(b[at]), Want: uint64(want)}
+		}
+	}
+	return true, nil
+}
+
+// rejectLength is the reject of a length out of bounds. Where it ends is told
+// only of a frame that is too long and that the format discards, if its end can
+// be said at all.
+func (d *Decoder) rejectLength(length uint64) *RejectError {
+	t := &d.format.table
+	r := &RejectError{Reason: ReasonLength, Offset: t.length.offset, Got: length, Want: d.maxLength}
+	switch {
+	case length < t.minLength:
+		r.Want = t.minLength
+	case t.discardTooLong && length < maxSkip:
+		r.Skip = t.frameSize(length)
+	}
+	return r
+}
+
+// maxSkip bounds what a receiver is told to discard: above it a length is
+// noise, and its sum with an offset might not fit an int.
+const maxSkip = 1<<31 - 1<<20

@@ -40,7 +40,7 @@ func TestNextThousandFrames(t *testing.T) {
 	for i := range 1000 {
 		stream = AppendFrame(stream, uint8(0x10+i%0xF0), uint8(i), bytes.Repeat([]byte{byte(i)}, i%37))
 	}
-	for _, format := range []*Format{GOPR, twin} {
+	for _, format := range everyPath {
 		d := newDecoder(t, format, Rules{})
 		whole := receive(t, d, stream, len(stream))
 		if whole.reject != nil || len(whole.frames) != 1000 || whole.rest != 0 {
@@ -57,19 +57,21 @@ func TestNextThousandFrames(t *testing.T) {
 	}
 }
 
-// Every value of every field of the header, by both paths: the same verdict,
+// Every value of every field of the header, by every path: the same verdict,
 // and the one that the rules say.
 func TestHeaderFieldsExhaustive(t *testing.T) {
 	rules := gatewayRules()
-	straight, byLayout := newDecoder(t, GOPR, rules), newDecoder(t, twin, rules)
+	straight, compiled, slow := newDecoder(t, GOPR, rules), newDecoder(t, twin, rules), newDecoder(t, byLayout(GOPR), rules)
 	payload := make([]byte, MaxPayload)
 	stream := AppendFrame(nil, CmdApp, 0, payload)
 
 	check := func(what string, value int, want Reason) {
 		t.Helper()
-		a, b := receive(t, straight, stream, len(stream)), receive(t, byLayout, stream, len(stream))
-		if !sameOutcome(a, b) {
-			t.Fatalf("%s %d: straight %+v, by layout %+v", what, value, a, b)
+		a := receive(t, straight, stream, len(stream))
+		for path, d := range map[string]*Decoder{"compiled": compiled, "by layout": slow} {
+			if b := receive(t, d, stream, len(stream)); !sameOutcome(a, b) {
+				t.Fatalf("%s %d: straight %+v, %s %+v", what, value, a, path, b)
+			}
 		}
 		var got Reason
 		if a.reject != nil && a.at == 0 {
@@ -146,7 +148,7 @@ func TestOrderOfChecks(t *testing.T) {
 			continue
 		}
 		stream := append(header, make([]byte, 17)...)
-		for _, format := range []*Format{GOPR, twin} {
+		for _, format := range everyPath {
 			d := newDecoder(t, format, rules)
 			for k := range len(stream) + 1 {
 				var f Frame

@@ -6,88 +6,115 @@ import (
 )
 
 // Format says how the frames of a protocol lie in a stream. It is immutable
-// and safe for use by any number of goroutines.
+// and safe for use by any number of goroutines. [NewFormat] makes one of a
+// declaration; [GOPR] and others are built in.
 type Format struct {
-	name       string
-	straight   bool // the decoder's straight path knows this format by heart
-	version    uint32
-	headerLen  int
-	maxPayload int
-	layout     layout
+	name     string
+	path     path
+	declared Layout
+	table
 }
 
-// GOPR is the built-in format "gopr": version 1 of the GOPR protocol.
-var GOPR = &Format{
-	name:       "gopr",
-	straight:   true,
-	version:    Version,
-	headerLen:  HeaderLen,
-	maxPayload: MaxPayload,
-	layout: layout{
-		magic:   []byte("GOPR"),
-		version: field{OffsetVersion, 2},
-		length:  field{OffsetLength, 2},
-		cmd:     field{OffsetCmd, 1},
-		flag:    field{OffsetFlag, 1},
-	},
-}
+// path is how a decoder reads most frames of a format. What it does not accept
+// at once goes to the layout path.
+type path uint8
 
-// Lookup finds a built-in format by the name it has in the configuration.
-func Lookup(name string) (*Format, bool) {
-	if name == GOPR.name {
-		return GOPR, true
-	}
-	return nil, false
-}
+const (
+	pathLayout   path = iota // no other way than by the layout
+	pathStraight             // GOPR, by heart
+	pathCompiled             // any declared format
+)
 
 // Name is the name of the format in the configuration, such as "gopr".
 func (f *Format) Name() string { return f.name }
 
-// HeaderLen is how many bytes come before the payload. With so many bytes of
-// a frame there, its size is known.
+// HeaderLen is the size of the header in bytes. With so many bytes of a frame
+// there, its size is known, and the header's fields are.
 func (f *Format) HeaderLen() int { return f.headerLen }
 
-// MaxPayload is the most that the length field can say, in bytes.
-func (f *Format) MaxPayload() int { return f.maxPayload }
+// MaxPayload is the longest payload that a frame can have, in bytes: what the
+// length field can say, or what fits the format's longest frame.
+func (f *Format) MaxPayload() int { return f.maxPayload() }
 
-// Append appends a whole frame. It copies payload, and allocates only if dst
-// has no room. A value that does not fit its field is a [*FieldError], and dst
-// comes back as it was. For GOPR, [AppendFrame] does the same faster.
+// Append appends a whole frame, as a client sends it. It copies payload, and
+// allocates only if dst has no room. A value that does not fit its field is a
+// [*FieldError], and dst comes back as it was. For GOPR, [AppendFrame] does the
+// same faster.
+//
+// A field that lies in the payload is written over it. Bytes of the header that
+// no field has are 0.
 func (f *Format) Append(dst []byte, version, cmd, flag uint32, payload []byte) ([]byte, error) {
-	l := &f.layout
-	for _, v := range [...]struct {
-		name  string
-		field field
-		value uint64
-	}{
-		{"version", l.version, uint64(version)},
-		{"length", l.length, uint64(len(payload))},
-		{"cmd", l.cmd, uint64(cmd)},
-		{"flag", l.flag, uint64(flag)},
-	} {
-		if v.value > v.field.max() {
-			return dst, &FieldError{Format: f.name, Field: v.name, Value: v.value, Max: v.field.max()}
+	return f.AppendFrom(dst, FromClient, version, cmd, flag, payload)
+}
+
+// AppendFrom is Append for frames of either direction, which matters to formats
+// whose magic says it.
+func (f *Format) AppendFrom(dst []byte, from Direction, version, cmd, flag uint32, payload []byte) ([]byte, error) {
+	switch {
+	case !f.version.fits(uint64(version)):
+		return dst, f.misfit("version", uint64(version), f.version.max())
+	case !f.cmd.fits(uint64(cmd)):
+		return dst, f.misfit("cmd", uint64(cmd), f.cmd.max())
+	case !f.flag.fits(uint64(flag)):
+		return dst, f.misfit("flag", uint64(flag), f.flag.max())
+	}
+	if err := f.checkPayload(payload); err != nil {
+		return dst, err
+	}
+	start := len(dst)
+	dst = f.put(dst, from, version, cmd, flag, payload)
+	f.seal(dst[start:])
+	return dst, nil
+}
+
+// checkPayload is an error if no frame can have the payload.
+func (f *Format) checkPayload(payload []byte) error {
+	if len(payload) > f.maxPayload() {
+		return f.misfit("length", uint64(len(payload)), uint64(f.maxPayload()))
+	}
+	if least := f.minPayload(); len(payload) < least {
+		return &FieldError{
+			Format: f.name, Field: "length", Value: uint64(len(payload)),
+			Min: uint64(least), Max: uint64(f.maxPayload()),
 		}
 	}
+	return nil
+}
 
-	dst = slices.Grow(dst, f.headerLen+len(payload))
-	header := dst[len(dst) : len(dst)+f.headerLen]
-	copy(header, l.magic)
-	l.version.store(header, version)
-	l.length.store(header, uint32(len(payload)))
-	l.cmd.store(header, cmd)
-	l.flag.store(header, flag)
-	return append(dst[:len(dst)+f.headerLen], payload...), nil
+// put appends a frame but for its checksum. The values fit their fields.
+func (f *Format) put(dst []byte, from Direction, version, cmd, flag uint32, payload []byte) []byte {
+	start, size := len(dst), f.payloadAt+len(payload)+f.tailLen
+	dst = slices.Grow(dst, size)[:start+size]
+	frame := dst[start:]
+	clear(frame[:f.payloadAt])
+	copy(frame[f.payloadAt:], payload)
+	clear(frame[size-f.tailLen:])
+	copy(frame[size-len(f.trailer):], f.trailer)
+
+	copy(frame[f.magicAt:], f.magicFrom(from))
+	f.version.store(frame, uint64(version))
+	f.length.store(frame, uint64(size-f.base))
+	f.cmd.store(frame, uint64(cmd))
+	f.flag.store(frame, uint64(flag))
+	return dst
+}
+
+func (f *Format) misfit(field string, value, most uint64) error {
+	return &FieldError{Format: f.name, Field: field, Value: value, Max: most}
 }
 
 // FieldError is a value that does not fit its field of the header.
 type FieldError struct {
 	Format string // the format's name
-	Field  string // version, length, cmd or flag
+	Field  string // version, length (of the payload), cmd, flag or id
 	Value  uint64
 	Max    uint64 // the greatest value that fits
+	Min    uint64 // the least, which is not 0 where a field lies in the payload
 }
 
 func (e *FieldError) Error() string {
+	if e.Value < e.Min {
+		return fmt.Sprintf("%s %d does not fit a %s frame: at least %d", e.Field, e.Value, e.Format, e.Min)
+	}
 	return fmt.Sprintf("%s %d does not fit a %s frame: at most %d", e.Field, e.Value, e.Format, e.Max)
 }

@@ -7,8 +7,10 @@ import (
 )
 
 func TestLookup(t *testing.T) {
-	if f, ok := Lookup("gopr"); !ok || f != GOPR {
-		t.Errorf(`Lookup("gopr") = %v, %t`, f, ok)
+	for name, want := range map[string]*Format{"gopr": GOPR, "mc": MC, "fram": FRAM, "golg": GOLG, "length": Length} {
+		if f, ok := Lookup(name); !ok || f != want || f.Name() != name {
+			t.Errorf("Lookup(%q) = %v, %t", name, f, ok)
+		}
 	}
 	for _, name := range []string{"", "GOPR", "gopr ", "none"} {
 		if f, ok := Lookup(name); ok || f != nil {
@@ -23,7 +25,7 @@ func TestGOPR(t *testing.T) {
 	if GOPR.Name() != "gopr" || GOPR.HeaderLen() != 10 || GOPR.MaxPayload() != 65535 {
 		t.Errorf("name %q, header %d, maximum %d", GOPR.Name(), GOPR.HeaderLen(), GOPR.MaxPayload())
 	}
-	l := GOPR.layout
+	l := GOPR.table
 	if got := uint64(GOPR.MaxPayload()); got != l.length.max() {
 		t.Errorf("maximum payload %d, but the field says up to %d", got, l.length.max())
 	}
@@ -84,11 +86,11 @@ func TestFormatAppendRefusesWhatDoesNotFit(t *testing.T) {
 		want               FieldError
 		text               string
 	}{
-		{0x10000, 0, 0, 0, FieldError{"gopr", "version", 65536, 65535}, "version 65536 does not fit a gopr frame: at most 65535"},
-		{1, 0, 0, 65536, FieldError{"gopr", "length", 65536, 65535}, "length 65536 does not fit a gopr frame: at most 65535"},
-		{1, 0x100, 0, 0, FieldError{"gopr", "cmd", 256, 255}, "cmd 256 does not fit a gopr frame: at most 255"},
-		{1, 0, 0x100, 0, FieldError{"gopr", "flag", 256, 255}, "flag 256 does not fit a gopr frame: at most 255"},
-		{1, 0, math.MaxUint32, 0, FieldError{"gopr", "flag", math.MaxUint32, 255}, "flag 4294967295 does not fit a gopr frame: at most 255"},
+		{0x10000, 0, 0, 0, FieldError{"gopr", "version", 65536, 65535, 0}, "version 65536 does not fit a gopr frame: at most 65535"},
+		{1, 0, 0, 65536, FieldError{"gopr", "length", 65536, 65535, 0}, "length 65536 does not fit a gopr frame: at most 65535"},
+		{1, 0x100, 0, 0, FieldError{"gopr", "cmd", 256, 255, 0}, "cmd 256 does not fit a gopr frame: at most 255"},
+		{1, 0, 0x100, 0, FieldError{"gopr", "flag", 256, 255, 0}, "flag 256 does not fit a gopr frame: at most 255"},
+		{1, 0, math.MaxUint32, 0, FieldError{"gopr", "flag", math.MaxUint32, 255, 0}, "flag 4294967295 does not fit a gopr frame: at most 255"},
 	}
 	for _, tt := range tests {
 		dst := []byte("before")

@@ -33,7 +33,7 @@ func FuzzDecodeSplit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream, cuts []byte, rules byte) {
 		all := fuzzRules()
 		r := all[int(rules)%len(all)]
-		straight, byLayout := newDecoder(t, GOPR, r), newDecoder(t, twin, r)
+		straight, compiled, slow := newDecoder(t, GOPR, r), newDecoder(t, twin, r), newDecoder(t, byLayout(GOPR), r)
 
 		// Each byte of cuts is the length of a piece.
 		var ends []int
@@ -50,9 +50,12 @@ func FuzzDecodeSplit(f *testing.F) {
 		for name, got := range map[string]outcome{
 			"in pieces":               receive(t, straight, stream, ends...),
 			"byte by byte":            receive(t, straight, stream, everyByte(stream)...),
-			"by layout":               receive(t, byLayout, stream, len(stream)),
-			"by layout, in pieces":    receive(t, byLayout, stream, ends...),
-			"by layout, byte by byte": receive(t, byLayout, stream, everyByte(stream)...),
+			"compiled":                receive(t, compiled, stream, len(stream)),
+			"compiled, in pieces":     receive(t, compiled, stream, ends...),
+			"compiled, byte by byte":  receive(t, compiled, stream, everyByte(stream)...),
+			"by layout":               receive(t, slow, stream, len(stream)),
+			"by layout, in pieces":    receive(t, slow, stream, ends...),
+			"by layout, byte by byte": receive(t, slow, stream, everyByte(stream)...),
 		} {
 			if !sameOutcome(got, whole) {
 				t.Fatalf("%s (%v): %+v, in one piece %+v", name, ends, got, whole)
@@ -128,7 +131,7 @@ func FuzzRoundTrip(f *testing.F) {
 		size := len(stream) - len(before)
 		stream = AppendFrame(stream, CmdBye, 0, nil)
 
-		for _, format := range []*Format{GOPR, twin} {
+		for _, format := range everyPath {
 			o := receive(t, newDecoder(t, format, Rules{Versions: []uint32{Version, version}}), stream, len(stream))
 			if o.reject != nil || o.rest != 0 || len(o.frames) != 3 {
 				t.Fatalf("%d frames, reject %v, rest %d", len(o.frames), o.reject, o.rest)

@@ -61,10 +61,10 @@ func checkShape(t testing.TB, d *Decoder, piece []byte, n int, f Frame) {
 	if unsafe.SliceData(f.Raw) != unsafe.SliceData(piece) {
 		t.Fatal("Raw does not lie at the beginning of the piece")
 	}
-	if f.Payload == nil || len(f.Payload) != n-d.format.headerLen {
+	if f.Payload == nil || len(f.Payload) != n-d.format.payloadAt-d.format.tailLen {
 		t.Fatalf("payload of %d bytes (nil: %t) in a frame of %d", len(f.Payload), f.Payload == nil, n)
 	}
-	if len(f.Payload) > 0 && &f.Payload[0] != &piece[d.format.headerLen] {
+	if len(f.Payload) > 0 && &f.Payload[0] != &piece[d.format.payloadAt] {
 		t.Fatal("Payload does not lie behind the header")
 	}
 	if cap(f.Raw) != n || cap(f.Payload) != len(f.Payload) {
@@ -176,9 +176,17 @@ func gatewayRules() Rules {
 	}
 }
 
-// twin is GOPR without its straight path: every frame goes by the layout.
-var twin = func() *Format {
-	f := *GOPR
-	f.straight = false
-	return &f
-}()
+// twin is GOPR as it would be declared in a configuration: it goes by the
+// compiled path.
+var twin = mustFormat("twin", GOPR.Layout())
+
+// byLayout is a format without its straight path: every frame goes by the
+// layout.
+func byLayout(f *Format) *Format {
+	slow := *f
+	slow.path = pathLayout
+	return &slow
+}
+
+// everyPath is GOPR by each way that a decoder can go.
+var everyPath = map[string]*Format{"straight": GOPR, "compiled": twin, "by layout": byLayout(GOPR)}

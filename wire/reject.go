@@ -7,9 +7,9 @@ import "fmt"
 // checks; 0 is no reason.
 type Reason uint8
 
-// The decoder gives ReasonMagic to ReasonCommand. The others have their place
-// here for the one who finds them: formats with a checksum, extended
-// connections, and whoever holds the clock.
+// The decoder gives ReasonMagic to ReasonChecksum, and ReasonMalformed for a
+// wrong trailer. The others have their place here for the one who finds them:
+// extended connections, and whoever holds the clock.
 const (
 	ReasonMagic        Reason = iota + 1 // the frame does not begin with the magic
 	ReasonVersion                        // the version is not accepted
@@ -61,16 +61,19 @@ type RejectError struct {
 	//
 	//	magic          the wrong byte              the byte expected there
 	//	version        the version                 the first of those accepted
-	//	length         the payload's length        the most accepted, in bytes
+	//	length         what the length field says  the most accepted there, or,
+	//	                                           if that is more, the least
 	//	command        the command                 0: an allow-list is no number
 	//	checksum       the checksum carried        the checksum computed
-	//	malformed      0                           0
+	//	malformed      0; the wrong byte of a      0; the byte expected there
+	//	               format's trailer
 	//	frame_timeout  the bytes that came         the frame's size, 0 if unknown
 	Got, Want uint64
 
 	// Skip is how many bytes from the start of that slice the next frame begins.
 	// It may be more than the slice holds. 0: the boundary is not known (magic;
-	// see [Decoder.Resync]) or not to be trusted (length).
+	// see [Decoder.Resync]) or not to be trusted (length, but for a format that
+	// declares DiscardTooLong; or a version with a length that no frame has).
 	Skip int
 }
 
@@ -82,12 +85,18 @@ func (e *RejectError) Error() string {
 	case ReasonVersion:
 		return fmt.Sprintf("version %d at byte %d is not accepted, want %d", e.Got, e.Offset, e.Want)
 	case ReasonLength:
+		if e.Got < e.Want {
+			return fmt.Sprintf("length %d at byte %d is under the minimum of %d", e.Got, e.Offset, e.Want)
+		}
 		return fmt.Sprintf("length %d at byte %d is over the maximum of %d", e.Got, e.Offset, e.Want)
 	case ReasonCommand:
 		return fmt.Sprintf("command 0x%02X at byte %d is not on the allow-list", e.Got, e.Offset)
 	case ReasonChecksum:
 		return fmt.Sprintf("checksum 0x%X at byte %d does not match, want 0x%X", e.Got, e.Offset, e.Want)
 	case ReasonMalformed:
+		if e.Got != e.Want {
+			return fmt.Sprintf("wrong trailer: byte %d is 0x%02X, want 0x%02X", e.Offset, e.Got, e.Want)
+		}
 		return fmt.Sprintf("malformed extension fields at byte %d", e.Offset)
 	case ReasonFrameTimeout:
 		if e.Want == 0 {

@@ -88,7 +88,7 @@ func TestDecoderCopiesRules(t *testing.T) {
 		Versions: []uint32{1, 2},
 		Commands: NewCommandSet(CommandRange{0x10, 0x10}),
 	}
-	for _, format := range []*Format{GOPR, twin} {
+	for _, format := range everyPath {
 		d := newDecoder(t, format, rules)
 		rules.Versions[1] = 3
 		rules.Commands.Add(CommandRange{0x20, 0x20})

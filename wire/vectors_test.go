@@ -129,16 +129,14 @@ func toFrames(vs []vectorFrame) []Frame {
 	return fs
 }
 
-// eachVector runs f for each vector of a file, by the straight path and by the
-// layout path.
+// eachVector runs f for each vector of a file, by every path.
 func eachVector(t *testing.T, file string, f func(t *testing.T, v *vector, d *Decoder)) {
 	for _, v := range loadVectors(t, file) {
-		t.Run(v.Name, func(t *testing.T) {
-			f(t, &v, newDecoder(t, GOPR, v.rules(t)))
-		})
-		t.Run(v.Name+"/by layout", func(t *testing.T) {
-			f(t, &v, newDecoder(t, twin, v.rules(t)))
-		})
+		for path, format := range everyPath {
+			t.Run(v.Name+"/"+path, func(t *testing.T) {
+				f(t, &v, newDecoder(t, format, v.rules(t)))
+			})
+		}
 	}
 }
 
