@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"slices"
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/client"
@@ -16,68 +17,103 @@ type backend struct {
 	network, addr string
 
 	links   map[*link]struct{} // all that are up
-	spare   []*link            // those without a client, the one used last at the end
+	spare   []*link            // those without a client, the newest at the end
 	dialing int
+	awaited int // of the dials, those for clients that wait
 	window  int // how many dials may be under way at once
 
-	retry  *client.Retry
-	failed time.Time // when the last failure was counted
-	upAt   time.Time // since when it has been up without a failure; zero: it is not
-	err    error     // why it failed last
+	retry     *client.Retry
+	stable    time.Duration // up without a failure for this long: what failed before counts no more
+	notBefore time.Time     // the next dial; zero: at once
+	failed    time.Time     // when the last failure was counted
+	upAt      time.Time     // since when it has been up without a failure; zero: it is not
+	err       error         // why it failed last
 
 	dials, dialErrors, lost uint64 // in all
 }
 
+func newBackend(name string, r Reconnect) (*backend, error) {
+	network, addr, err := splitBackend(name)
+	if err != nil {
+		return nil, err
+	}
+	return &backend{
+		name: name, network: network, addr: addr, links: make(map[*link]struct{}),
+		window: maxDialing, retry: client.NewRetry(r), stable: r.Stable,
+	}, nil
+}
+
 // load is the number of clients it serves, or is about to.
-func (b *backend) load() int { return len(b.links) - len(b.spare) + b.dialing }
+func (b *backend) load() int { return len(b.links) - len(b.spare) + b.awaited }
 
 // fit says whether a link to it may be dialled now.
 func (b *backend) fit(now time.Time, maxLinks int) bool {
-	return b.dialing < b.window && (maxLinks == 0 || len(b.links)+b.dialing < maxLinks) && !now.Before(b.retry.NextAt())
+	return b.dialing < b.window && (maxLinks == 0 || len(b.links)+b.dialing < maxLinks) && !now.Before(b.notBefore)
 }
 
-// succeeded notes a dial that worked.
-func (b *backend) succeeded(now time.Time) {
-	b.window = min(2*b.window, maxDialing)
-	if b.upAt.IsZero() {
-		b.upAt = now
-		b.retry.Up(now)
-	}
-}
+// news says whether something that began at the given time tells more of the backend than the last failure that was counted. Things that fail together are
+// one failure, and a dial that was under way when the backend failed does not take back the wait that follows: or a backend that takes
+// connections and ends them would be dialled without a pause, each dial calling for the next.
+func (b *backend) news(began time.Time) bool { return began.After(b.failed) }
 
-// fail notes a failure of something that began at the given time: a dial, or a link without a client. Things that fail together are one failure: what
-// began before the last counted one says nothing new. It returns whether it was counted.
-func (b *backend) fail(now, began time.Time, err error) bool {
-	if began.Before(b.failed) {
+// succeeded notes a dial that began at the given time and worked. It returns whether that ended a time of failures.
+func (b *backend) succeeded(now, began time.Time) (back bool) {
+	if !b.news(began) {
 		return false
 	}
-	b.err = err
-	b.failed, b.window = now, 1
-	if b.upAt.IsZero() {
-		b.retry.Failed(now)
-	} else {
-		b.retry.Down(now)
+	b.notBefore = time.Time{}
+	b.window = min(2*b.window, maxDialing)
+	if !b.upAt.IsZero() {
+		return false
 	}
-	b.upAt = time.Time{}
+	b.upAt = now
+	return !b.failed.IsZero()
+}
+
+// fail notes a failure of a dial that began at the given time: it did not work, or its link ended while it had no client. It returns whether it was
+// counted.
+func (b *backend) fail(now, began time.Time, err error) bool {
+	if !b.news(began) {
+		return false
+	}
+	if b.steady(now) {
+		b.retry.Reset()
+	}
+	b.retry.Failed(now)
+	b.notBefore = b.retry.NextAt()
+	b.err, b.failed, b.upAt, b.window = err, now, time.Time{}, 1
 	return true
+}
+
+// steady says whether it has been up for so long that what failed before counts no more.
+func (b *backend) steady(now time.Time) bool { return !b.upAt.IsZero() && now.Sub(b.upAt) >= b.stable }
+
+// failures is how many there were in a row.
+func (b *backend) failures(now time.Time) int {
+	if b.steady(now) {
+		return 0
+	}
+	return b.retry.Failures()
 }
 
 // state is the backend's, in the words of client.State.
 func (b *backend) state(now time.Time, attempts int) string {
+	failing := b.upAt.IsZero() && !b.failed.IsZero()
 	switch {
-	case !b.upAt.IsZero():
-		return "connected"
-	case b.dialing > 0 && b.failed.IsZero():
-		return "connecting"
-	case now.Before(b.retry.NextAt()) && attempts > 0 && b.retry.Failures() > 0 && b.retry.Failures()%attempts == 0:
+	case failing && now.Before(b.notBefore) && attempts > 0 && b.retry.Failures()%attempts == 0:
 		return "paused"
-	case b.failed.IsZero():
-		return "disconnected"
-	default:
+	case failing:
 		return "reconnecting"
+	case len(b.links) > 0:
+		return "connected"
+	case b.dialing > 0:
+		return "connecting"
+	default:
+		return "disconnected"
 	}
 }
 
+// takeSpare takes the newest spare link.
 func (b *backend) takeSpare() *link {
 	l := b.spare[len(b.spare)-1]
 	b.spare[len(b.spare)-1] = nil
@@ -85,12 +121,9 @@ func (b *backend) takeSpare() *link {
 	return l
 }
 
-func (b *backend) dropSpare(l *link) bool {
-	for i, s := range b.spare {
-		if s == l {
-			b.spare = append(b.spare[:i], b.spare[i+1:]...)
-			return true
-		}
+// dropSpare takes a link that has ended out of the spare ones, if it is one of them.
+func (b *backend) dropSpare(l *link) {
+	if i := slices.Index(b.spare, l); i >= 0 {
+		b.spare = slices.Delete(b.spare, i, i+1)
 	}
-	return false
 }

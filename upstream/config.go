@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -31,7 +32,7 @@ type Config struct {
 	FrameTimeout time.Duration
 	// Reconnect says when a backend that failed is dialled again.
 	Reconnect Reconnect
-	// Heartbeat is how often each backend is pinged, and when it is given up. nil: every 30 s, dead after 15 s. An Interval below 0: off.
+	// Heartbeat is how often each backend is pinged, and when it is given up. nil: every 30 s, dead after 15 s. An Interval of 0: 30 s; below 0: off.
 	Heartbeat *keepalive.Heartbeat
 	// TCP is the keepalive of the sockets.
 	TCP keepalive.TCP
@@ -44,7 +45,7 @@ type Config struct {
 	Format *wire.Format
 	// Logger gets a line when a backend goes down or comes back. nil: none.
 	Logger *slog.Logger
-	// Dial replaces the dialler, for tests and proxies. nil: net.Dialer.
+	// Dial replaces the dialler, for tests and proxies. It must return when its context ends: Group.Close waits for it. nil: net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
@@ -64,8 +65,11 @@ const (
 	defaultDialTimeout  = 5 * time.Second
 	defaultWriteTimeout = 10 * time.Second
 	defaultFrameTimeout = 10 * time.Second
+	defaultHeartbeat    = 30 * time.Second
 	defaultBuffer       = 256 << 10
 	defaultMinLinks     = 1
+
+	defaultHeartbeatTimeout = 15 * time.Second
 )
 
 // WithDefaults returns the settings with zero fields replaced by the defaults.
@@ -90,9 +94,13 @@ func (c Config) WithDefaults() Config {
 	if c.MinLinks == 0 {
 		c.MinLinks = defaultMinLinks
 	}
-	c.MinLinks = max(c.MinLinks, 0)
 	if c.Heartbeat == nil {
-		c.Heartbeat = &keepalive.Heartbeat{Interval: 30 * time.Second, Timeout: 15 * time.Second}
+		c.Heartbeat = &keepalive.Heartbeat{Timeout: defaultHeartbeatTimeout}
+	}
+	if c.Heartbeat.Interval == 0 {
+		hb := *c.Heartbeat
+		hb.Interval = defaultHeartbeat
+		c.Heartbeat = &hb
 	}
 	c.Reconnect = c.Reconnect.WithDefaults()
 	c.TCP = c.TCP.WithDefaults()
@@ -112,7 +120,7 @@ func (c Config) WithDefaults() Config {
 func (c Config) Validate() error {
 	c = c.WithDefaults()
 	if len(c.Backends) == 0 {
-		return fmt.Errorf("upstream has no backend: name at least one, such as 127.0.0.1:9000")
+		return errors.New("upstream has no backend: name at least one, such as 127.0.0.1:9000")
 	}
 	seen := make(map[string]bool)
 	for _, b := range c.Backends {
@@ -120,7 +128,7 @@ func (c Config) Validate() error {
 			return err
 		}
 		if seen[b] {
-			return fmt.Errorf("backend %s is named twice: name it once, and give it weight by its place in the policy", b)
+			return fmt.Errorf("backend %s is named twice: name it once", b)
 		}
 		seen[b] = true
 	}

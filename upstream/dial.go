@@ -4,19 +4,20 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"slices"
 	"time"
-
-	"github.com/caddy-gopr/caddy-gopr/client"
 )
 
-// dial starts a dial, and the goroutine that will serve the link. waited: it is for one of those that wait. g.mu is held.
-func (g *Group) dial(b *backend, waited bool, now time.Time) {
-	b.dialing++
+// dial starts a dial, and the goroutine that will serve the link. awaited: it is for one of those that wait. g.mu is held.
+func (g *Group) dial(b *backend, awaited bool, now time.Time) {
 	b.dials++
+	b.dialing++
+	if awaited {
+		b.awaited++
+		g.awaited++
+	}
 	g.wg.Go(func() {
 		nc, err := g.connect(b)
-		if l := g.dialled(b, waited, now, nc, err); l != nil {
+		if l := g.dialled(b, awaited, now, nc, err); l != nil {
 			g.serve(l)
 		}
 	})
@@ -40,17 +41,17 @@ func (g *Group) connect(b *backend) (net.Conn, error) {
 
 // dialled notes what became of a dial. A link that works goes to who has waited longest, else among the spares; one that nobody needs is closed and
 // not returned.
-func (g *Group) dialled(b *backend, waited bool, began time.Time, nc net.Conn, err error) *link {
+func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, err error) *link {
 	var l *link
 	if err == nil {
-		l = &link{b: b, g: g, up: time.Now()}
-		l.conn = client.NewConn(nc, &g.conn, l)
+		l = newLink(g, b, nc, began)
 	}
 	g.mu.Lock()
 	now := time.Now()
 	b.dialing--
-	if waited {
-		g.dialing--
+	if awaited {
+		b.awaited--
+		g.awaited--
 	}
 	var given []match
 	switch {
@@ -60,10 +61,9 @@ func (g *Group) dialled(b *backend, waited bool, began time.Time, nc net.Conn, e
 		b.dialErrors++
 		g.failure(b, now, began, err)
 	default:
-		if b.upAt.IsZero() && !b.failed.IsZero() {
-			g.log(b, slog.LevelInfo, "backend is back")
+		if b.succeeded(now, began) {
+			g.note(slog.LevelInfo, "backend is back", slog.String("backend", b.name))
 		}
-		b.succeeded(now)
 		switch {
 		case g.waiting.Len() > 0:
 			b.links[l] = struct{}{}
@@ -75,46 +75,50 @@ func (g *Group) dialled(b *backend, waited bool, began time.Time, nc net.Conn, e
 			l = nil
 		}
 	}
-	given = append(given, g.pump(now)...)
-	g.mu.Unlock()
-	hand(given)
+	g.unlock(append(given, g.pump(now)...))
 	if l == nil && nc != nil {
 		nc.Close()
 	}
 	return l
 }
 
-// failure notes and logs a failure of a backend. g.mu is held.
-func (g *Group) failure(b *backend, now, began time.Time, err error) {
-	if b.fail(now, began, err) {
-		g.log(b, slog.LevelWarn, "backend failed", "error", err, "failures", b.retry.Failures(), "next_dial_in", b.retry.NextAt().Sub(now))
-	}
-}
-
 // serve runs a link until it ends, and has its lease find another.
 func (g *Group) serve(l *link) {
 	err := l.conn.Serve(g.ctx)
+	lease := l.ended()
 	b := l.b
 	g.mu.Lock()
 	now := time.Now()
 	delete(b.links, l)
-	spare := b.dropSpare(l)
-	if !g.closed {
-		if spare {
-			b.lost++
-			if now.Sub(l.up) < g.cfg.Reconnect.Stable {
-				g.failure(b, now, l.up, err) // no client was there to make it hang up
-			}
-		} else if err != errReleased {
-			b.lost++
+	b.dropSpare(l)
+	if !g.closed && err != errReleased {
+		b.lost++
+		if lease == nil && now.Sub(l.up) < g.cfg.Reconnect.Stable {
+			g.failure(b, now, l.began, err) // no client was there to make it hang up
 		}
 	}
-	given := g.pump(now)
-	g.mu.Unlock()
-	hand(given)
-	l.ended(err)
+	g.unlock(g.pump(now))
+	if lease != nil {
+		lease.lost(l, err)
+	}
 }
 
-func (g *Group) log(b *backend, level slog.Level, msg string, args ...any) {
-	g.cfg.Logger.Log(context.Background(), level, msg, slices.Concat([]any{"backend", b.name}, args)...)
+// failure notes a failure of a backend. g.mu is held.
+func (g *Group) failure(b *backend, now, began time.Time, err error) {
+	if b.fail(now, began, err) {
+		g.note(slog.LevelWarn, "backend failed", slog.String("backend", b.name), slog.Any("error", err),
+			slog.Int("failures", b.retry.Failures()), slog.Duration("next_dial_in", b.notBefore.Sub(now)))
+	}
+}
+
+// note is a line for the log, written when the group's lock is given up.
+type note struct {
+	level slog.Level
+	msg   string
+	attrs []slog.Attr
+}
+
+// note has a line logged. g.mu is held.
+func (g *Group) note(level slog.Level, msg string, attrs ...slog.Attr) {
+	g.notes = append(g.notes, note{level, msg, attrs})
 }

@@ -18,18 +18,21 @@ type Group struct {
 	conn   client.ConnConfig
 	ctx    context.Context // ends with Close
 	cancel context.CancelCauseFunc
-	wg     sync.WaitGroup // every goroutine of the group
+	wg     sync.WaitGroup // every goroutine of the group; it grows only with mu held, and not after closed is set
 
-	// mu guards all below, and all of each backend. Nothing slow runs under it: no I/O, no callback. It is taken before a lease's lock, never after.
+	// mu guards all below, and all of each backend. Nothing slow runs under it: no I/O, no callback; unlock does what there is of that. It is taken
+	// before a lease's lock, never after.
 	mu       sync.Mutex
 	closed   bool
 	backends []*backend
-	fits     []*backend // scratch of choose
-	waiting  *list.List // of *Lease, the one that has waited longest first
-	dialing  int        // dials under way for those that wait
+	fits     []*backend             // scratch of choose
+	waiting  *list.List             // of *Lease, the one that has waited longest first
+	resting  map[*Lease]*time.Timer // those that will wait for a link, but not yet
+	awaited  int                    // dials under way for those that wait
 	turn     uint64
 	timer    *time.Timer // the next moment at which a dial may be made that may not be made now
 	timerAt  time.Time
+	notes    []note // what is to be logged
 }
 
 // NewGroup starts a group: it dials its warm links. Close ends it.
@@ -42,7 +45,7 @@ func NewGroup(c Config) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Group{cfg: c, waiting: list.New()}
+	g := &Group{cfg: c, waiting: list.New(), resting: make(map[*Lease]*time.Timer)}
 	g.conn = client.ConnConfig{
 		Decoder:   dec,
 		Limits:    &keepalive.Limits{Frame: max(c.FrameTimeout, 0)},
@@ -51,22 +54,21 @@ func NewGroup(c Config) (*Group, error) {
 	if c.Heartbeat.Interval > 0 {
 		g.conn.Heartbeat = c.Heartbeat
 	}
-	g.ctx, g.cancel = context.WithCancelCause(context.Background())
 	for _, name := range c.Backends {
-		b := &backend{name: name, links: make(map[*link]struct{}), retry: client.NewRetry(c.Reconnect), window: maxDialing}
-		b.network, b.addr, err = splitBackend(name)
+		b, err := newBackend(name, c.Reconnect)
 		if err != nil {
 			return nil, err
 		}
 		g.backends = append(g.backends, b)
 	}
+	g.ctx, g.cancel = context.WithCancelCause(context.Background())
 	g.mu.Lock()
-	g.pump(time.Now())
-	g.mu.Unlock()
+	g.unlock(g.pump(time.Now()))
 	return g, nil
 }
 
-// Close ends all links and leases, and waits for every goroutine of the group. Peers are told ErrGroupClosed.
+// Close ends all links and leases, and waits for every goroutine of the group: so it must not be called by a Peer's method. Peers are told
+// ErrGroupClosed; those with unanswered requests, ErrLost as well.
 func (g *Group) Close() error {
 	g.mu.Lock()
 	g.closed = true
@@ -74,9 +76,14 @@ func (g *Group) Close() error {
 		g.timer.Stop()
 	}
 	var orphans []*Lease
-	for e := g.waiting.Front(); e != nil; e = g.waiting.Front() {
-		orphans = append(orphans, g.waiting.Remove(e).(*Lease))
+	for g.waiting.Len() > 0 {
+		orphans = append(orphans, g.next())
 	}
+	for l, t := range g.resting {
+		t.Stop()
+		orphans = append(orphans, l)
+	}
+	clear(g.resting)
 	g.mu.Unlock()
 	g.cancel(ErrGroupClosed)
 	for _, l := range orphans {
@@ -86,40 +93,14 @@ func (g *Group) Close() error {
 	return nil
 }
 
-// Lease takes a hold on the group for one client. It returns at once; frames that are sent before there is a link wait for it. The caller must
-// close the lease.
+// Lease takes a hold on the group for one client. Frames that are sent before there is a link wait for it. The caller must close the lease.
+//
+// It returns at once, but the peer's methods may be called before: frames that a backend sent unasked may be there, and a group that is closed ends
+// the lease.
 func (g *Group) Lease(p Peer) *Lease {
 	l := &Lease{g: g, peer: p}
-	g.enqueue(l)
+	g.enqueue(l, false)
 	return l
-}
-
-// enqueue has the lease wait for a link.
-func (g *Group) enqueue(l *Lease) {
-	g.mu.Lock()
-	if g.closed {
-		g.mu.Unlock()
-		l.end(ErrGroupClosed)
-		return
-	}
-	if l.over() {
-		g.mu.Unlock()
-		return
-	}
-	l.elem = g.waiting.PushBack(l)
-	given := g.pump(time.Now())
-	g.mu.Unlock()
-	hand(given)
-}
-
-// leave takes a lease that has ended out of the queue.
-func (g *Group) leave(l *Lease) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if l.elem != nil {
-		g.waiting.Remove(l.elem)
-		l.elem = nil
-	}
 }
 
 // match is a link for a lease, to be handed over when the group's lock is given up.
@@ -128,19 +109,26 @@ type match struct {
 	link  *link
 }
 
-func hand(given []match) {
+// unlock gives up g.mu, and does what is not done under it: hands over links, and logs.
+func (g *Group) unlock(given []match) {
+	notes := g.notes
+	g.notes = nil
+	g.mu.Unlock()
 	for _, m := range given {
 		m.lease.take(m.link)
+	}
+	for _, n := range notes {
+		g.cfg.Logger.LogAttrs(context.Background(), n.level, n.msg, n.attrs...)
 	}
 }
 
 // pump does what can be done now: gives links to those that wait, starts dials for the others and for the warm spares, and sets the timer for what must wait.
-// It is called after everything that may change the answer. g.mu is held; the caller hands over what is returned after giving it up.
+// It is called after everything that may change the answer. g.mu is held; what is returned is for unlock.
 func (g *Group) pump(now time.Time) (given []match) {
 	if g.closed {
 		return nil
 	}
-	for g.waiting.Len() > g.dialing {
+	for g.waiting.Len() > g.awaited {
 		b := g.choose(now)
 		if b == nil {
 			break
@@ -149,11 +137,10 @@ func (g *Group) pump(now time.Time) (given []match) {
 			given = append(given, match{g.next(), b.takeSpare()})
 			continue
 		}
-		g.dialing++
 		g.dial(b, true, now)
 	}
 	for _, b := range g.backends {
-		for len(b.spare)+b.dialing < g.cfg.MinLinks && b.fit(now, g.cfg.MaxLinks) {
+		for g.wantsSpare(b) && b.fit(now, g.cfg.MaxLinks) {
 			g.dial(b, false, now)
 		}
 	}
@@ -161,12 +148,7 @@ func (g *Group) pump(now time.Time) (given []match) {
 	return given
 }
 
-// next takes the lease that has waited longest out of the queue. g.mu is held.
-func (g *Group) next() *Lease {
-	l := g.waiting.Remove(g.waiting.Front()).(*Lease)
-	l.elem = nil
-	return l
-}
+func (g *Group) wantsSpare(b *backend) bool { return len(b.spare)+b.dialing < g.cfg.MinLinks }
 
 // choose returns the backend for the next client: one with a spare link, or one that may be dialled; nil: none now. g.mu is held.
 func (g *Group) choose(now time.Time) *backend {
@@ -188,8 +170,7 @@ func (g *Group) choose(now time.Time) *backend {
 func (g *Group) setTimer(now time.Time) {
 	var at time.Time
 	for _, b := range g.backends {
-		wanted := g.waiting.Len() > g.dialing || len(b.spare)+b.dialing < g.cfg.MinLinks
-		if due := b.retry.NextAt(); wanted && due.After(now) {
+		if due := b.notBefore; due.After(now) && (g.waiting.Len() > g.awaited || g.wantsSpare(b)) {
 			at = keepalive.Earliest(at, due)
 		}
 	}
@@ -206,8 +187,12 @@ func (g *Group) setTimer(now time.Time) {
 
 func (g *Group) wake() {
 	g.mu.Lock()
+	if g.closed {
+		g.mu.Unlock()
+		return
+	}
+	g.wg.Add(1)
+	defer g.wg.Done()
 	g.timerAt = time.Time{}
-	given := g.pump(time.Now())
-	g.mu.Unlock()
-	hand(given)
+	g.unlock(g.pump(time.Now()))
 }

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"container/list"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -16,36 +17,41 @@ type Lease struct {
 	peer Peer
 	elem *list.Element // its place among those that wait; guarded by the group's lock
 
-	asked atomic.Int64 // requests without their answer
+	source  atomic.Pointer[link] // whose frames the peer gets; it may have ended
+	resumes atomic.Uint64        // calls of Resume
 
-	mu     sync.Mutex // guards all below; taken after the group's lock
-	link   *link      // nil: it waits for one
-	held   []byte     // frames that wait for a link
-	full   bool       // Send returned full, the peer is owed a Room
-	ended  bool
-	retry  *client.Retry // of a client whose links died; nil: none has
-	timer  *time.Timer   // runs while retry waits
-	losses uint64
+	asked atomic.Int64 // requests that went to a link, and have no answer
+	kept  atomic.Int64 // requests in held. One that moves is in both for a moment, never in none
+
+	ended atomic.Bool // set with mu held
+
+	mu    sync.Mutex    // guards all below; taken after the group's lock
+	link  *link         // nil: it waits for one, or the one it has is ending
+	held  []byte        // frames that wait for a link
+	full  bool          // Send returned full, the peer is owed a Room
+	retry *client.Retry // of a client whose links died; nil: none has
 }
 
 // Send passes on whole frames, back to back, of which asks are requests. It copies what it can't send at once, and never blocks. full: no more,
-// please, until Peer.Room.
+// please, until Peer.Room, which may be called before Send has returned. The frames are taken in any case; a lease that has ended drops them.
 func (l *Lease) Send(run []byte, asks int) (full bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ended {
+	if l.ended.Load() {
 		return false
 	}
-	if asks > 0 {
-		l.asked.Add(int64(asks))
-	}
 	if l.link != nil {
+		l.asked.Add(int64(asks)) // before the answers can come
 		full, err := l.link.conn.Write(run)
 		if err == nil {
 			l.full = l.full || full
 			return full
 		}
-		l.link = nil // it is ending, and will tell us; nothing of the run has gone
+		l.link = nil // it is ending, and lost will be told; nothing of the run has gone
+		l.kept.Add(int64(asks))
+		l.answered(asks)
+	} else {
+		l.kept.Add(int64(asks))
 	}
 	l.held = append(l.held, run...)
 	if len(l.held) >= l.g.cfg.Buffer {
@@ -54,18 +60,16 @@ func (l *Lease) Send(run []byte, asks int) (full bool) {
 	return l.full
 }
 
-// Resume goes on reading from the backend after Peer.Frames returned full.
+// Resume goes on reading from the backend after Peer.Frames returned full. It may be called before Frames has returned.
 func (l *Lease) Resume() {
-	l.mu.Lock()
-	link := l.link
-	l.mu.Unlock()
-	if link != nil {
+	l.resumes.Add(1) // first: see link.Flush
+	if link := l.source.Load(); link != nil {
 		link.conn.Resume()
 	}
 }
 
-// Unanswered returns the number of requests whose answers have not come.
-func (l *Lease) Unanswered() int { return int(l.asked.Load()) }
+// Unanswered returns the number of requests whose answers have not come, those that wait for a link included.
+func (l *Lease) Unanswered() int { return int(l.asked.Load() + l.kept.Load()) }
 
 // Backend returns the backend that serves the client now; "": none does.
 func (l *Lease) Backend() string {
@@ -77,8 +81,8 @@ func (l *Lease) Backend() string {
 	return l.link.b.name
 }
 
-// Close ends the lease: the client has gone. What it sent is still sent to the backend, within bounds. The peer is not told, but a call to it
-// that is under way may still finish.
+// Close ends the lease: the client has gone. What went to a link is still sent to the backend, within the two seconds of a client.Conn; what waits for
+// a link is dropped. The peer is not told, but a call to it that is under way may still finish.
 func (l *Lease) Close() { l.finish() }
 
 // end is Close by somebody else than the peer, which is told why.
@@ -90,16 +94,13 @@ func (l *Lease) end(cause error) {
 
 func (l *Lease) finish() (first bool) {
 	l.mu.Lock()
-	if l.ended {
+	if l.ended.Load() {
 		l.mu.Unlock()
 		return false
 	}
-	l.ended = true
+	l.ended.Store(true)
 	link := l.link
 	l.link, l.held = nil, nil
-	if l.timer != nil {
-		l.timer.Stop()
-	}
 	l.mu.Unlock()
 	l.g.leave(l)
 	if link != nil {
@@ -108,36 +109,37 @@ func (l *Lease) finish() (first bool) {
 	return true
 }
 
-// over says whether the lease has ended.
-func (l *Lease) over() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.ended
-}
-
 // take gives the lease a link, which gets the frames that waited. A lease that has ended closes it: a link that was ever a client's is no other's.
 func (l *Lease) take(link *link) {
 	if !link.bind(l) {
-		l.lost(link, link.err)
+		l.g.enqueue(l, true) // it ended unused; that is not the client's fault
 		return
 	}
+	l.use(link)
+}
+
+// use sends what has waited over a link that has been bound to the lease, and all that follows.
+func (l *Lease) use(link *link) {
 	l.mu.Lock()
-	if l.ended {
+	switch {
+	case link.lost: // since bind, and the lease may have another one by now
+		l.mu.Unlock()
+		return
+	case l.ended.Load():
 		l.mu.Unlock()
 		link.conn.Close(errReleased)
 		return
 	}
-	l.link = link
-	full := false
-	if len(l.held) > 0 {
-		var err error
-		if full, err = link.conn.Write(l.held); err != nil {
-			l.link = nil // it ends at this moment, and will tell us
-			l.mu.Unlock()
-			return
-		}
-		l.held = nil
+	asks := l.kept.Load()
+	l.asked.Add(asks)
+	full, err := link.conn.Write(l.held)
+	if err != nil { // it is ending, and lost will be told; nothing has gone
+		l.answered(int(asks))
+		l.mu.Unlock()
+		return
 	}
+	l.kept.Store(0)
+	l.link, l.held = link, nil
 	room := l.full && !full
 	l.full = full
 	l.mu.Unlock()
@@ -147,16 +149,22 @@ func (l *Lease) take(link *link) {
 }
 
 // deliver passes frames from the backend to the client.
-func (l *Lease) deliver(run []byte, n, answers int) (full bool) {
-	if answers > 0 {
-		for {
-			asked := l.asked.Load()
-			if l.asked.CompareAndSwap(asked, max(0, asked-int64(answers))) {
-				break
-			}
+func (l *Lease) deliver(frames []byte, n count) (full bool) {
+	if l.ended.Load() {
+		return false
+	}
+	l.answered(n.answers)
+	return l.peer.Frames(frames, n.frames)
+}
+
+// answered takes back n of the requests asked. A backend may send more answers than it was asked for.
+func (l *Lease) answered(n int) {
+	for n > 0 {
+		asked := l.asked.Load()
+		if l.asked.CompareAndSwap(asked, max(0, asked-int64(n))) {
+			return
 		}
 	}
-	return l.peer.Frames(run, n)
 }
 
 // room is told by the link that its backend reads again.
@@ -172,56 +180,56 @@ func (l *Lease) room(from *link) {
 	}
 }
 
-// lost is told by a link that it has ended. The client goes on over another one, if it may and can.
+// lost is told that the lease's link is no more. The client goes on over another one, if it may and can.
 func (l *Lease) lost(link *link, cause error) {
 	l.mu.Lock()
-	if l.ended {
-		l.mu.Unlock()
-		return
-	}
+	link.lost = true
 	l.link = nil
-	l.losses++
-	if n := l.asked.Load(); n > 0 || l.g.cfg.OnLoss == Close {
+	if l.ended.Load() {
 		l.mu.Unlock()
-		l.end(fmt.Errorf("%w: %d requests unanswered by %s: %w", ErrLost, n, link.b.name, cause))
 		return
 	}
-	wait, err := l.again(link, time.Now())
+	wait, err := l.next(link, cause, time.Now())
 	if err != nil {
 		l.mu.Unlock()
-		l.end(fmt.Errorf("%w: %w", err, cause))
+		l.end(err)
 		return
-	}
-	if wait > 0 {
-		l.timer = time.AfterFunc(wait, func() { l.g.enqueue(l) })
 	}
 	room := l.full && len(l.held) < l.g.cfg.Buffer // what the dead link did not take no longer counts
 	if room {
 		l.full = false
 	}
 	l.mu.Unlock()
-	if wait == 0 {
-		l.g.enqueue(l)
+	if wait > 0 {
+		l.g.rest(l, wait)
+	} else {
+		l.g.enqueue(l, false)
 	}
 	if room {
 		l.peer.Room()
 	}
 }
 
-// again says when the lease may have another link. After a link that was stable it is at once: whether the backend is there is the backend's own state to say.
-// l.mu is held.
-func (l *Lease) again(link *link, now time.Time) (time.Duration, error) {
+// next says when the lease may have another link, or why it ends. After a link that was stable it is at once: whether the backend is there is the
+// backend's own state to say. l.mu is held.
+func (l *Lease) next(link *link, cause error, now time.Time) (wait time.Duration, err error) {
 	settings := l.g.cfg.Reconnect
-	if now.Sub(link.up) >= settings.Stable {
+	switch n := l.asked.Load(); {
+	case n > 0:
+		return 0, fmt.Errorf("%w: %d requests unanswered by %s: %w", ErrLost, n, link.b.name, cause)
+	case errors.Is(cause, ErrGroupClosed):
+		return 0, cause
+	case l.g.cfg.OnLoss == Close:
+		return 0, fmt.Errorf("%w: %s: %w", ErrLost, link.b.name, cause)
+	case now.Sub(link.up) >= settings.Stable:
 		l.retry = nil
 		return 0, nil
-	}
-	if l.retry == nil {
+	case l.retry == nil:
 		l.retry = client.NewRetry(settings)
 	}
 	wait, paused := l.retry.Failed(now)
 	if paused {
-		return 0, ErrUnstable
+		return 0, fmt.Errorf("%w: %w", ErrUnstable, cause)
 	}
 	return wait, nil
 }

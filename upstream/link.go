@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,22 +12,35 @@ import (
 
 // link is one connection to a backend. It is its connection's client.Receiver.
 type link struct {
-	g    *Group
-	b    *backend
-	conn *client.Conn
-	up   time.Time
+	g     *Group
+	b     *backend
+	conn  *client.Conn
+	began time.Time // when its dial began
+	up    time.Time // when that had worked
 
-	lease atomic.Pointer[Lease] // who has it; nil: a spare. Set once
+	lease atomic.Pointer[Lease] // who has it; nil: nobody ever had. Set once, by bind
 
-	mu    sync.Mutex // guards the hand-over: early, and the moment at which lease is set
-	early []byte     // frames that came while it was a spare
-	gone  bool       // it ended before it had a lease
-	err   error
+	mu         sync.Mutex // guards all below, and the moment at which lease is set
+	early      []byte     // frames that came while nobody had it
+	earlyCount count
+	gone       bool // it is no more, and nobody ever had it
 
-	// The connection's goroutine owns these: the run of neighbouring frames not yet delivered.
-	start, end      int
-	frames, answers int
-	full            bool
+	lost bool // its lease knows that it is no more; guarded by the lease's lock
+
+	// The connection's goroutine owns these, from the moment at which lease is set.
+	start, end int    // the run of neighbouring frames not yet delivered is piece[start:end]
+	run        count  // what is in it
+	stopped    bool   // the client was full,
+	resumes    uint64 // and had been resumed that often before
+}
+
+// count is what is in a run of frames.
+type count struct{ frames, answers int }
+
+func newLink(g *Group, b *backend, nc net.Conn, began time.Time) *link {
+	l := &link{g: g, b: b, began: began, up: time.Now()}
+	l.conn = client.NewConn(nc, &g.conn, l)
+	return l
 }
 
 // Frame adds a frame to the run.
@@ -36,76 +50,94 @@ func (l *link) Frame(piece []byte, start, end int, f *wire.Frame) {
 		l.start = start
 	}
 	l.end = end
-	l.frames++
+	l.run.frames++
 	if f.Flag&uint32(wire.FlagRsp) != 0 {
-		l.answers++
+		l.run.answers++
 	}
 }
 
-// Flush delivers the run, and reads on unless the client is full.
+// Flush delivers the run, and reads on unless the client is full. It is asked again after each Resume, and a Resume may be one that was meant for an
+// earlier stop: so what counts is whether the client was resumed since it was full.
 func (l *link) Flush(piece []byte) (more bool) {
 	l.deliver(piece)
-	full := l.full
-	l.start, l.end, l.full = 0, 0, false
-	return !full
+	l.start, l.end = 0, 0
+	lease := l.lease.Load()
+	if lease == nil {
+		return true
+	}
+	if l.stopped && l.resumes != lease.resumes.Load() {
+		l.stopped = false
+	}
+	return !l.stopped
 }
 
 func (l *link) deliver(piece []byte) {
-	if l.frames == 0 {
+	if l.run.frames == 0 {
 		return
 	}
-	run, n, answers := piece[l.start:l.end], l.frames, l.answers
-	l.frames, l.answers = 0, 0
+	frames, n := piece[l.start:l.end], l.run
+	l.run = count{}
 	lease := l.lease.Load()
 	if lease == nil {
-		if lease = l.keep(run); lease == nil {
+		if lease = l.keep(frames, n); lease == nil {
 			return
 		}
 	}
-	if lease.deliver(run, n, answers) {
-		l.full = true
+	l.pass(lease, frames, n)
+}
+
+func (l *link) pass(lease *Lease, frames []byte, n count) {
+	resumes := lease.resumes.Load()
+	if lease.deliver(frames, n) {
+		l.stopped, l.resumes = true, resumes
 	}
 }
 
 // keep holds frames that came before a client did, unless one has come at this moment.
-func (l *link) keep(run []byte) *Lease {
+func (l *link) keep(frames []byte, n count) *Lease {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if lease := l.lease.Load(); lease != nil {
 		return lease
 	}
-	if len(l.early)+len(run) > l.g.cfg.Buffer {
+	switch {
+	case l.gone:
+	case len(l.early)+len(frames) > l.g.cfg.Buffer:
+		l.gone, l.early = true, nil
 		l.conn.Close(ErrEarly)
-		return nil
+	default:
+		l.early = append(l.early, frames...)
+		l.earlyCount.frames += n.frames
+		l.earlyCount.answers += n.answers
 	}
-	l.early = append(l.early, run...)
 	return nil
 }
 
-// bind gives the link to a lease, with what came before. It returns false when the link has ended already.
+// bind gives the link to a lease, with what came before. It returns false when the link is no more.
 func (l *link) bind(lease *Lease) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.gone {
 		return false
 	}
+	lease.source.Store(l)
 	if len(l.early) > 0 { // under the lock, so that nothing newer overtakes it
-		lease.deliver(l.early, 0, 0)
+		l.pass(lease, l.early, l.earlyCount)
 		l.early = nil
 	}
 	l.lease.Store(lease)
 	return true
 }
 
-// ended tells the lease that the link is no more.
-func (l *link) ended(err error) {
+// ended is called when the link is no more. It returns who had it, who must be told; nil: nobody, and nobody will.
+func (l *link) ended() *Lease {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	lease := l.lease.Load()
-	l.gone, l.err, l.early = true, err, nil
-	l.mu.Unlock()
-	if lease != nil {
-		lease.lost(l, err)
+	if lease == nil {
+		l.gone, l.early = true, nil
 	}
+	return lease
 }
 
 // Drained passes on that the backend reads again.

@@ -1,8 +1,6 @@
 package upstream
 
-import (
-	"time"
-)
+import "time"
 
 // Stat is what a group looks like at one moment.
 type Stat struct {
@@ -13,7 +11,7 @@ type Stat struct {
 // BackendStat is what one backend looks like at one moment.
 type BackendStat struct {
 	Backend  string    // as in the configuration
-	State    string    // disconnected, connecting, connected, reconnecting, paused
+	State    string    // disconnected, connecting, connected; after a failure, until a dial works: reconnecting, paused
 	Links    int       // that are up
 	Spare    int       // of these, without a client
 	Dialing  int       // dials under way
@@ -35,10 +33,10 @@ func (g *Group) Stat() Stat {
 	for _, b := range g.backends {
 		bs := BackendStat{
 			Backend: b.name, State: b.state(now, g.cfg.Reconnect.Attempts),
-			Links: len(b.links), Spare: len(b.spare), Dialing: b.dialing, Failures: b.retry.Failures(),
+			Links: len(b.links), Spare: len(b.spare), Dialing: b.dialing, Failures: b.failures(now),
 			Dials: b.dials, DialErrors: b.dialErrors, Lost: b.lost,
 		}
-		if at := b.retry.NextAt(); at.After(now) {
+		if at := b.notBefore; at.After(now) {
 			bs.NextDial = at
 		}
 		if b.err != nil {

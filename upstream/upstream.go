@@ -5,7 +5,8 @@
 // of its own, and nothing of one client ever reaches another.
 //
 //	config.go    what an operator sets
-//	group.go     the group: one lock, who waits, which links are idle
+//	group.go     the group: one lock, and what can be done now
+//	queue.go     who waits for a link
 //	dial.go      links come and go: dials, failures, warm spares
 //	backend.go   what is known of one backend: its links, its failures, when it may be dialled
 //	policy.go    which backend is next
@@ -34,12 +35,12 @@ var (
 )
 
 // Peer is the client on whose behalf a [Lease] exists. Its methods may be called from any goroutine, Frames from one at a time; none may block,
-// nor call the lease's Send.
+// nor call the lease's Send, nor close the group.
 type Peer interface {
 	// Frames delivers whole frames from the backend, back to back, n of them. run is valid during the call only. full: no more, please, until
 	// Lease.Resume.
 	Frames(run []byte, n int) (full bool)
-	// Room tells that Send may be called again after it returned full.
+	// Room tells that Send may be called again after it returned full. It may come before Send has returned, and once too often.
 	Room()
 	// Lost tells that the lease is no more, and why.
 	Lost(cause error)

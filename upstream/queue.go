@@ -1,0 +1,74 @@
+package upstream
+
+import "time"
+
+// enqueue has the lease wait for a link; first: before all others.
+func (g *Group) enqueue(l *Lease, first bool) {
+	if !g.admit(l) {
+		return
+	}
+	if first {
+		l.elem = g.waiting.PushFront(l)
+	} else {
+		l.elem = g.waiting.PushBack(l)
+	}
+	g.unlock(g.pump(time.Now()))
+}
+
+// rest has the lease wait for a link after the given time.
+func (g *Group) rest(l *Lease, wait time.Duration) {
+	if !g.admit(l) {
+		return
+	}
+	g.resting[l] = time.AfterFunc(wait, func() { g.rested(l) })
+	g.mu.Unlock()
+}
+
+func (g *Group) rested(l *Lease) {
+	g.mu.Lock()
+	if _, ok := g.resting[l]; !ok { // it has ended, or the group has
+		g.mu.Unlock()
+		return
+	}
+	g.wg.Add(1)
+	defer g.wg.Done()
+	delete(g.resting, l)
+	l.elem = g.waiting.PushBack(l)
+	g.unlock(g.pump(time.Now()))
+}
+
+// admit takes the group's lock and returns true, or false, without it, when the lease or the group is no more.
+func (g *Group) admit(l *Lease) bool {
+	g.mu.Lock()
+	switch {
+	case g.closed:
+		g.mu.Unlock()
+		l.end(ErrGroupClosed)
+		return false
+	case l.ended.Load(): // if it ends only now, leave will find it
+		g.mu.Unlock()
+		return false
+	}
+	return true
+}
+
+// leave takes a lease that has ended out of the queue.
+func (g *Group) leave(l *Lease) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if l.elem != nil {
+		g.waiting.Remove(l.elem)
+		l.elem = nil
+	}
+	if t, ok := g.resting[l]; ok {
+		t.Stop()
+		delete(g.resting, l)
+	}
+}
+
+// next takes the lease that has waited longest out of the queue. g.mu is held.
+func (g *Group) next() *Lease {
+	l := g.waiting.Remove(g.waiting.Front()).(*Lease)
+	l.elem = nil
+	return l
+}
