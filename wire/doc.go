@@ -18,6 +18,9 @@
 //   - table.go, field.go: a declaration with its sums done
 //   - compile.go, compiled.go: a declaration as the fewest checks
 //
+// For peers that run Netty there are its LengthFieldBasedFrameDecoder and
+// LengthFieldPrepender, in length_field_*.go.
+//
 // The decoder has three paths. The straight path knows GOPR's ten bytes by heart,
 // the compiled path is the same for a declared format, and both do nothing but
 // accept; what they do not accept at once (half a header, a wrong frame) goes to
