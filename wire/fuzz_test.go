@@ -20,8 +20,8 @@ func fuzzRules() []Rules {
 
 // Whatever the split, and by whichever path: the same frames, the same verdict.
 func FuzzDecodeSplit(f *testing.F) {
-	for _, file := range []string{"testdata/gopr_good.json", "testdata/gopr_bad.json"} {
-		for _, v := range loadVectors(f, file) {
+	for _, kind := range []string{"good", "bad"} {
+		for _, v := range loadVectors(f, GOPR, kind) {
 			if len(v.Stream) < 1024 { // the fuzzer is slow on long ones
 				f.Add([]byte(v.Stream), []byte{1, 3, 10}, byte(1))
 			}

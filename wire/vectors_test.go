@@ -15,8 +15,9 @@ import (
 // The files of testdata, as testdata/README.md states them.
 type (
 	vectorFile struct {
-		Format  string   `json:"format"`
-		Vectors []vector `json:"vectors"`
+		Format    string            `json:"format"`
+		Heartbeat []vectorHeartbeat `json:"heartbeat"`
+		Vectors   []vector          `json:"vectors"`
 	}
 	vector struct {
 		Name     string          `json:"name"`
@@ -26,6 +27,10 @@ type (
 		Rest     int             `json:"rest"`
 		Reject   *vectorReject   `json:"reject"`
 		Dropping *vectorDropping `json:"dropping"`
+	}
+	vectorHeartbeat struct {
+		Ping hexBytes `json:"ping"`
+		Pong hexBytes `json:"pong"`
 	}
 	vectorRules struct {
 		Versions   []uint32 `json:"versions"`
@@ -76,8 +81,15 @@ func (h *hexBytes) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func loadVectors(t testing.TB, file string) []vector {
+// loadVectors reads the vectors of a format, of which kind is good or bad.
+func loadVectors(t testing.TB, f *Format, kind string) []vector {
 	t.Helper()
+	return loadVectorFile(t, f, kind).Vectors
+}
+
+func loadVectorFile(t testing.TB, f *Format, kind string) vectorFile {
+	t.Helper()
+	file := "testdata/" + f.Name() + "_" + kind + ".json"
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -88,10 +100,10 @@ func loadVectors(t testing.TB, file string) []vector {
 	if err := dec.Decode(&vf); err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
-	if vf.Format != "gopr" || len(vf.Vectors) == 0 {
+	if vf.Format != f.Name() || len(vf.Vectors) == 0 {
 		t.Fatalf("%s: format %q with %d vectors", file, vf.Format, len(vf.Vectors))
 	}
-	return vf.Vectors
+	return vf
 }
 
 func (v *vector) rules(t testing.TB) Rules {
@@ -129,13 +141,20 @@ func toFrames(vs []vectorFrame) []Frame {
 	return fs
 }
 
-// eachVector runs f for each vector of a file, by every path.
-func eachVector(t *testing.T, file string, f func(t *testing.T, v *vector, d *Decoder)) {
-	for _, v := range loadVectors(t, file) {
-		for path, format := range everyPath {
-			t.Run(v.Name+"/"+path, func(t *testing.T) {
-				f(t, &v, newDecoder(t, format, v.rules(t)))
-			})
+// eachVector runs f for each vector of a kind of every built-in format, by
+// every path that a decoder of it can go.
+func eachVector(t *testing.T, kind string, f func(t *testing.T, v *vector, d *Decoder)) {
+	for _, format := range BuiltIn() {
+		paths := map[string]*Format{"itself": format, "by layout": byLayout(format)}
+		if format == GOPR {
+			paths = everyPath
+		}
+		for _, v := range loadVectors(t, format, kind) {
+			for path, format := range paths {
+				t.Run(format.Name()+"/"+v.Name+"/"+path, func(t *testing.T) {
+					f(t, &v, newDecoder(t, format, v.rules(t)))
+				})
+			}
 		}
 	}
 }
@@ -155,7 +174,7 @@ func checkEverySplit(t *testing.T, d *Decoder, stream []byte, whole outcome) {
 }
 
 func TestGoodVectors(t *testing.T) {
-	eachVector(t, "testdata/gopr_good.json", func(t *testing.T, v *vector, d *Decoder) {
+	eachVector(t, "good", func(t *testing.T, v *vector, d *Decoder) {
 		whole := receive(t, d, v.Stream, len(v.Stream))
 		if whole.reject != nil {
 			t.Fatalf("rejected at %d: %v", whole.at, whole.reject)
@@ -172,31 +191,71 @@ func TestGoodVectors(t *testing.T) {
 
 // The encoders make, byte for byte, the streams that the decoder reads.
 func TestGoodVectorsEncoded(t *testing.T) {
-	for _, v := range loadVectors(t, "testdata/gopr_good.json") {
-		t.Run(v.Name, func(t *testing.T) {
-			var byFormat, byAppendFrame []byte
-			version1 := true
-			for _, f := range v.Frames {
-				var err error
-				if byFormat, err = GOPR.Append(byFormat, f.Version, f.Cmd, f.Flag, f.Payload); err != nil {
-					t.Fatal(err)
+	for _, format := range BuiltIn() {
+		for _, v := range loadVectors(t, format, "good") {
+			t.Run(format.Name()+"/"+v.Name, func(t *testing.T) {
+				var byFormat, byAppendFrame []byte
+				version1 := true
+				for _, f := range v.Frames {
+					var err error
+					if byFormat, err = format.Append(byFormat, f.Version, f.Cmd, f.Flag, f.Payload); err != nil {
+						t.Fatal(err)
+					}
+					byAppendFrame = AppendFrame(byAppendFrame, uint8(f.Cmd), uint8(f.Flag), f.Payload)
+					version1 = version1 && f.Version == Version
 				}
-				byAppendFrame = AppendFrame(byAppendFrame, uint8(f.Cmd), uint8(f.Flag), f.Payload)
-				version1 = version1 && f.Version == Version
+				want := v.Stream[:len(v.Stream)-v.Rest]
+				if !bytes.Equal(byFormat, want) {
+					t.Errorf("Format.Append made\n%x, want\n%x", byFormat, want)
+				}
+				if format == GOPR && version1 && !bytes.Equal(byAppendFrame, want) {
+					t.Errorf("AppendFrame made\n%x, want\n%x", byAppendFrame, want)
+				}
+			})
+		}
+	}
+}
+
+// A ping is known as one, and answered byte for byte as the vectors say; no
+// other frame is a ping.
+func TestHeartbeatVectors(t *testing.T) {
+	for _, format := range BuiltIn() {
+		t.Run(format.Name(), func(t *testing.T) {
+			d := newDecoder(t, format, Rules{})
+			pings := loadVectorFile(t, format, "good").Heartbeat
+			if (len(pings) > 0) != (format.Layout().Heartbeat.Ping.Cmd != nil) {
+				t.Fatalf("%d pings in the vectors", len(pings))
 			}
-			want := v.Stream[:len(v.Stream)-v.Rest]
-			if !bytes.Equal(byFormat, want) {
-				t.Errorf("Format.Append made\n%x, want\n%x", byFormat, want)
+			for _, v := range pings {
+				var ping, pong Frame
+				if n, err := d.Next(v.Ping, &ping); n != len(v.Ping) || err != nil || !format.IsPing(&ping) {
+					t.Fatalf("%x: %d, %v, a ping: %t", v.Ping, n, err, format.IsPing(&ping))
+				}
+				if got := format.AppendPong([]byte("before"), &ping); string(got) != "before"+string(v.Pong) {
+					t.Errorf("%x: pong\n%x, want\n%x", v.Ping, got, v.Pong)
+				}
+				if n, err := d.Next(v.Pong, &pong); n != len(v.Pong) || err != nil || !format.IsPong(&pong) {
+					t.Errorf("%x: %d, %v, a pong: %t", v.Pong, n, err, format.IsPong(&pong))
+				}
+				got, err := format.AppendPing(nil, ping.Payload)
+				if err != nil || !bytes.Equal(got, v.Ping) {
+					t.Errorf("AppendPing made\n%x, %v, want\n%x", got, err, v.Ping)
+				}
 			}
-			if version1 && !bytes.Equal(byAppendFrame, want) {
-				t.Errorf("AppendFrame made\n%x, want\n%x", byAppendFrame, want)
+			for _, v := range loadVectors(t, format, "good") {
+				for _, f := range toFrames(v.Frames) {
+					isPing := f.Cmd == 1 && (format == MC || format == GOPR && f.Flag&FlagReq != 0)
+					if format.IsPing(&f) != isPing {
+						t.Errorf("%s: %+v is a ping: %t", v.Name, f, !isPing)
+					}
+				}
 			}
 		})
 	}
 }
 
 func TestBadVectors(t *testing.T) {
-	eachVector(t, "testdata/gopr_bad.json", func(t *testing.T, v *vector, d *Decoder) {
+	eachVector(t, "bad", func(t *testing.T, v *vector, d *Decoder) {
 		want := v.Reject.reject(t)
 		whole := receive(t, d, v.Stream, len(v.Stream))
 		if whole.reject == nil {
@@ -222,6 +281,9 @@ func TestBadVectors(t *testing.T) {
 func checkVerdict(t *testing.T, d *Decoder, b []byte, known bool, want RejectError) {
 	t.Helper()
 	for name, read := range map[string]func([]byte, *Frame) (int, error){"Next": d.Next, "Header": d.Header} {
+		if name == "Header" && want.Reason >= ReasonChecksum {
+			continue // that is not in the header
+		}
 		var f Frame
 		n, err := read(b, &f)
 		var reject *RejectError
@@ -239,10 +301,10 @@ func checkVerdict(t *testing.T, d *Decoder, b []byte, known bool, want RejectErr
 }
 
 func TestBadVectorsDropping(t *testing.T) {
-	eachVector(t, "testdata/gopr_bad.json", func(t *testing.T, v *vector, d *Decoder) {
+	eachVector(t, "bad", func(t *testing.T, v *vector, d *Decoder) {
 		if v.Dropping == nil {
-			if v.Reject.Reason != "length" {
-				t.Fatalf("a vector of reason %s must say what dropping finds", v.Reject.Reason)
+			if v.Reject.Reason == "magic" || v.Reject.Skip > 0 {
+				t.Fatalf("a vector of reason %s that skips %d must say what dropping finds", v.Reject.Reason, v.Reject.Skip)
 			}
 			return
 		}
@@ -269,10 +331,13 @@ func TestBadVectorsDropping(t *testing.T) {
 // The vectors are worth little if one reason, or one byte of a magic, has none.
 func TestVectorsCoverEveryReason(t *testing.T) {
 	offsets := map[string]bool{}
-	for _, v := range loadVectors(t, "testdata/gopr_bad.json") {
+	for _, v := range loadVectors(t, GOPR, "bad") {
 		offsets[fmt.Sprintf("%s %d", v.Reject.Reason, v.Reject.Offset)] = true
 	}
-	for _, want := range []string{"magic 0", "magic 1", "magic 2", "magic 3", "version 4", "length 6", "command 8"} {
+	for _, v := range loadVectors(t, MC, "bad") {
+		offsets[v.Reject.Reason] = true
+	}
+	for _, want := range []string{"magic", "version", "length", "command", "checksum", "magic 0", "magic 1", "magic 2", "magic 3", "version 4", "length 6", "command 8"} {
 		if !offsets[want] {
 			t.Errorf("no bad vector has %s", want)
 		}
