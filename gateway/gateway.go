@@ -4,6 +4,7 @@
 // belongs to a handler instance. It is held here, process-wide, counted by all that use it, handler instances and connections alike, and goes with
 // the last of them:
 //
+//	admin.go     its place on the admin endpoint
 //	app.go       the app of one configuration: the names of its handlers, the groups it starts
 //	live.go      what all handlers of one name share: connections, counts
 //	group.go     upstream groups, the same one for the same name and settings
