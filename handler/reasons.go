@@ -41,6 +41,10 @@ type ending struct {
 func endingOf(err error) ending {
 	var reject *wire.RejectError
 	switch {
+	case errors.Is(err, upstream.ErrLost): // first: what it wraps is how the link ended, and that says nothing of the client
+		return ending{reasonUpstreamLost, err}
+	case errors.Is(err, upstream.ErrUnstable), errors.Is(err, upstream.ErrGroupClosed):
+		return ending{reasonUpstream, err}
 	case err == nil || errors.Is(err, io.EOF):
 		return ending{reason: reasonEOF}
 	case errors.As(err, &reject):
@@ -53,10 +57,6 @@ func endingOf(err error) ending {
 		return ending{reason: reasonHeartbeat}
 	case errors.Is(err, transport.ErrWriteTimeout):
 		return ending{reason: reasonWrite}
-	case errors.Is(err, upstream.ErrLost):
-		return ending{reasonUpstreamLost, err}
-	case errors.Is(err, upstream.ErrUnstable), errors.Is(err, upstream.ErrGroupClosed):
-		return ending{reasonUpstream, err}
 	default:
 		return ending{reasonNetwork, err}
 	}
