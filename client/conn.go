@@ -64,10 +64,11 @@ type Conn struct {
 	// The connection's goroutine owns these.
 	watch  keepalive.Watch
 	pinger keepalive.Pinger
-	err    error  // why the connection ends; nil: it does not yet
-	pongs  []byte // answers to the pings of one piece
-	owed   int    // bytes of pongs that were written while the peer was behind with reading
-	held   bool   // reading is paused: the peer's silence is ours, and says nothing of it
+	err    error      // why the connection ends; nil: it does not yet
+	pongs  []byte     // answers to the pings of one piece
+	owed   int        // bytes of pongs that were written while the peer was behind with reading
+	held   bool       // reading is paused: the peer's silence is ours, and says nothing of it
+	frame  wire.Frame // of Data alone; a variable there would be allocated with each piece, as its address goes to the receiver
 
 	srtt atomic.Int64 // nanoseconds
 
@@ -194,9 +195,10 @@ func (l logic) Data(now time.Time, b []byte) (used int, next transport.Next) {
 		c.held = false
 		c.resume(now)
 	}
-	var f wire.Frame
+	f := &c.frame
+	defer func() { *f = wire.Frame{} }() // or it would hold on to the piece
 	for {
-		n, err := c.dec.Next(b[used:], &f)
+		n, err := c.dec.Next(b[used:], f)
 		if err != nil {
 			c.r.Flush(b[:used])
 			return used, c.ends(fmt.Errorf("frame from %v: %w", c.RemoteAddr(), err))
@@ -210,7 +212,7 @@ func (l logic) Data(now time.Time, b []byte) (used int, next transport.Next) {
 		case f.Cmd == pongCmd && f.Flag == pongFlag:
 			c.pong(now, f.Payload)
 		default:
-			c.r.Frame(b, used, used+n, &f)
+			c.r.Frame(b, used, used+n, f)
 		}
 		used += n
 	}
