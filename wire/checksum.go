@@ -96,14 +96,14 @@ func (a Algorithm) update(sum uint32, p []byte) uint32 {
 	case CRC32:
 		return crc32.Update(sum, crc32.IEEETable, p)
 	case CRC32C:
-		return crc32.Update(sum, castagnoli, p)
+		return crc32.Update(sum, castagnoliTable, p)
 	case CRC16CCITT:
 		for _, c := range p {
-			sum = sum<<8&0xFFFF ^ uint32(ccitt[byte(sum>>8)^c])
+			sum = sum<<8&0xFFFF ^ uint32(ccittTable[byte(sum>>8)^c])
 		}
 	case CRC16Modbus:
 		for _, c := range p {
-			sum = sum>>8 ^ uint32(modbus[byte(sum)^c])
+			sum = sum>>8 ^ uint32(modbusTable[byte(sum)^c])
 		}
 	case Adler32:
 		return updateAdler32(sum, p)
@@ -141,8 +141,8 @@ func updateAdler32(sum uint32, p []byte) uint32 {
 }
 
 var (
-	castagnoli = crc32.MakeTable(crc32.Castagnoli)
-	ccitt      = func() (t [256]uint16) {
+	castagnoliTable = crc32.MakeTable(crc32.Castagnoli)
+	ccittTable      = func() (t [256]uint16) {
 		for i := range t {
 			crc := uint16(i) << 8
 			for range 8 {
@@ -156,7 +156,7 @@ var (
 		}
 		return t
 	}()
-	modbus = func() (t [256]uint16) {
+	modbusTable = func() (t [256]uint16) {
 		for i := range t {
 			crc := uint16(i)
 			for range 8 {

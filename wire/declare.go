@@ -106,7 +106,7 @@ func (f *Format) declareFields(l *Layout) error {
 		}
 		*fd.out = newField(fd.in, l.ByteOrder)
 		if all := fd.out.all(); fd.out.mask&^all != 0 {
-			return fmt.Errorf("%s: the mask 0x%X has bits that are not in its %d bytes", fd.name, fd.in.Mask, fd.in.Size)
+			return fmt.Errorf("%s: the mask 0x%X has bits that are not in %s", fd.name, fd.in.Mask, place(fd.in.Offset, fd.in.Size))
 		}
 		if s := fd.in.Shift; s < 0 || s > 31 || fd.out.mask>>s<<s != fd.out.mask {
 			return fmt.Errorf("%s: the shift %d moves bits of the mask 0x%X out of the value", fd.name, s, fd.out.mask)

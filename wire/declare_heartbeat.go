@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // declareHeartbeat checks what answers a ping, and works out how to tell it.
@@ -34,7 +35,10 @@ func (f *Format) declareHeartbeat(l *Layout) error {
 		if err != nil {
 			return fmt.Errorf("pong: %X is no frame of the format: %w", reply.Frame, err)
 		}
-		pong.Payload = nil
+		pong.Payload = whole.Payload
+		if f.echoesPayload(reply) {
+			pong.Payload = nil
+		}
 		f.matchFields(&pong, whole)
 		pong.From = f.direction(whole.Raw)
 	default:
@@ -83,6 +87,13 @@ func (f *Format) parseWhole(raw []byte) (*Frame, error) {
 	}
 	frame.Raw, frame.Payload = raw, f.payload(raw)
 	return frame, nil
+}
+
+// echoesPayload reports whether something of the ping goes into the payload of
+// a reply given whole.
+func (f *Format) echoesPayload(reply *Reply) bool {
+	return f.id.size > 0 && f.id.end() > f.payloadAt ||
+		slices.ContainsFunc(reply.Echo, func(r Range) bool { return r.To > f.payloadAt })
 }
 
 // matchFields narrows m to the fields of a frame, where the format has them.
