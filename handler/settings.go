@@ -92,11 +92,6 @@ func (h *Handler) compileFormat(s *settings) (err error) {
 	if len(h.Versions) > 0 {
 		s.version = h.Versions[0]
 	}
-	for _, c := range []Control{s.ping, s.pong} {
-		if _, err := s.format.Append(nil, s.version, c.Cmd, c.Flag, nil); err != nil {
-			return fmt.Errorf("heartbeat: %w", err)
-		}
-	}
 	rules := wire.Rules{Versions: h.Versions, MaxPayload: h.MaxPayload}
 	if len(h.Commands) > 0 {
 		var ranges []wire.CommandRange
@@ -112,6 +107,11 @@ func (h *Handler) compileFormat(s *settings) (err error) {
 	}
 	if s.dec, err = s.format.NewDecoder(rules); err != nil {
 		return err
+	}
+	for _, c := range []Control{s.ping, s.pong} {
+		if _, err := s.format.Append(nil, s.version, c.Cmd, c.Flag, nil); err != nil {
+			return fmt.Errorf("heartbeat: %w", err)
+		}
 	}
 	switch h.OnInvalid {
 	case "", onInvalidClose:
