@@ -149,7 +149,7 @@ func TestMetrics(t *testing.T) {
 				t.Errorf("%s%q is %v, want %v", m.name, m.labels, got, m.want)
 			}
 		}
-		if got := (metric(t, "upstream_links_lost_total", h.Name, "backend", "backend:9000")); got != 0 {
+		if got := metric(t, "upstream_links_lost_total", h.Name, "backend", "backend:9000"); got != 0 {
 			t.Errorf("%v links lost, want 0", got)
 		}
 		_ = c.Close()
