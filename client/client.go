@@ -16,6 +16,7 @@
 //	state.go     State, Status, Wait: what becomes of it, read without a lock
 //	send.go      Send, TrySend: frames that ask for nothing
 //	request.go   Request: frames that ask, and the answers, matched in order
+//	call.go      Call: Request with typed payloads
 //	ping.go      Ping: one round trip, measured
 //	errors.go    the errors to branch on
 //

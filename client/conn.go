@@ -66,11 +66,11 @@ type Conn struct {
 	pinger keepalive.Pinger
 	err    error      // why the connection ends; nil: it does not yet
 	pongs  []byte     // answers to the pings of one piece
-	owed   int        // bytes of pongs that were written while the peer was behind with reading
 	held   bool       // reading is paused: the peer's silence is ours, and says nothing of it
 	frame  wire.Frame // of Data alone; a variable there would be allocated with each piece, as its address goes to the receiver
 
 	srtt atomic.Int64 // nanoseconds
+	owed atomic.Int64 // bytes of pongs that were written since the peer fell behind with reading
 
 	mu  sync.Mutex
 	end error // what Close was given
@@ -122,8 +122,9 @@ func (c *Conn) resume(now time.Time) {
 	}
 }
 
-// Serve runs the connection in the calling goroutine until it ends, and returns why: io.EOF, the peer closed it; [ErrHeartbeat]; a
-// *[wire.RejectError]; what Close was given; the end of ctx; or the network's error. Never nil.
+// Serve runs the connection in the calling goroutine until it ends, and returns why: io.EOF, the peer closed it; [ErrHeartbeat], [keepalive.ErrIdle],
+// [keepalive.ErrFrameTimeout] or [transport.ErrWriteTimeout], it is too slow; a *[wire.RejectError], it sends what is not accepted; what Close was given;
+// the cause of the end of ctx; or the network's error. Never nil.
 func (c *Conn) Serve(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { c.Close(context.Cause(ctx)) })
 	defer stop()
@@ -230,26 +231,21 @@ func (l logic) Data(now time.Time, b []byte) (used int, next transport.Next) {
 	return used, transport.More
 }
 
-// maxOwed is how many bytes of pongs may wait for a peer that is behind with reading: those to some 6,000 empty pings.
+// maxOwed is how many bytes of pongs may be kept for a peer that is behind with reading: those to some 6,000 empty pings.
 const maxOwed = 64 << 10
 
-// errPingFlood: every ping makes a pong that has to be kept for the peer.
 var errPingFlood = errors.New("the peer sends pings and does not read the pongs")
 
 // answer sends the pongs to the pings of one piece, in one write. That the peer is behind may be due to what others wrote, and then a few pongs more do
-// no harm; so it is given up for those written since it fell behind.
+// no harm; so what counts is those that were added since it fell behind.
 func (c *Conn) answer() error {
 	if len(c.pongs) == 0 {
 		return nil
 	}
+	n := int64(len(c.pongs))
 	full, _ := c.Write(c.pongs) // a failed write ends the connection by itself
-	if full {
-		c.owed += len(c.pongs)
-	} else {
-		c.owed = 0
-	}
 	c.pongs = nil
-	if c.owed > maxOwed {
+	if full && c.owed.Add(n) > maxOwed {
 		return errPingFlood
 	}
 	return nil
@@ -312,4 +308,7 @@ func (l logic) Deadline() time.Time {
 	return at
 }
 
-func (l logic) Drained() { l.c.r.Drained() }
+func (l logic) Drained() {
+	l.c.owed.Store(0)
+	l.c.r.Drained()
+}

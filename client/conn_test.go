@@ -537,6 +537,30 @@ func TestConnPingWhileFull(t *testing.T) {
 	})
 }
 
+// Nor does one that reads slowly, but for ever: what it has read is not held against it.
+func TestConnPingsOfABusyPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := pair(t, &ConnConfig{Transport: &transport.Options{High: 1000}}, &recorder{})
+		const pings = 3000
+		for round := range 10 { // 300,000 bytes of pongs, each time while the peer is behind
+			if full, err := s.Write(frame(0x10, 0, strings.Repeat("x", 2000))); !full || err != nil {
+				t.Fatalf("round %d: Write: full %v, %v", round, full, err)
+			}
+			p.write(bytes.Repeat(frame(wire.CmdPing, wire.FlagReq, ""), pings))
+			synctest.Wait()
+			p.expect(0x10, 0, strings.Repeat("x", 2000))
+			for range pings {
+				p.expect(wire.CmdPong, wire.FlagRsp, "")
+			}
+			synctest.Wait()
+		}
+		p.nc.Close()
+		if err := s.wait(); err != io.EOF {
+			t.Errorf("Serve: %v, want EOF", err)
+		}
+	})
+}
+
 func TestConnWriteTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -588,6 +612,23 @@ func TestConnCloseUnderFlood(t *testing.T) {
 			theirs.Close()
 			<-flooded
 		})
+	}
+}
+
+func TestConnPiecesAllocateNothing(t *testing.T) {
+	ours, _ := tcpPair(t)
+	r := &echo{}
+	c := NewConn(ours, &ConnConfig{Heartbeat: onlyPings.Heartbeat, Limits: &keepalive.Limits{Idle: time.Minute, Frame: time.Minute}}, r)
+	r.conn = c
+	piece := bytes.Repeat(frame(0x10, wire.FlagReq, "payload"), 10)
+	now := time.Now()
+	allocs := testing.AllocsPerRun(100, func() {
+		if used, next := (logic{c}).Data(now, piece); used != len(piece) || next != transport.More {
+			t.Fatalf("used %d of %d, next %v", used, len(piece), next)
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations per piece of 10 requests, want none", allocs)
 	}
 }
 

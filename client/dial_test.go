@@ -73,10 +73,19 @@ func TestTLS(t *testing.T) {
 		t.Errorf("ping: %v, %v", rtt, err)
 	}
 
+	var below net.Conn
+	dial := func(_ context.Context, network, addr string) (net.Conn, error) {
+		nc, err := net.Dial(network, addr)
+		below = nc
+		return nc, err
+	}
 	var wrongName x509.HostnameError
-	_, err = Dial(t.Context(), addr, Options{TLS: &tls.Config{RootCAs: pool}})
+	_, err = Dial(t.Context(), addr, Options{TLS: &tls.Config{RootCAs: pool}, Dial: dial})
 	if !errors.As(err, &wrongName) || !strings.HasPrefix(err.Error(), "TLS handshake with "+addr) {
 		t.Errorf("a certificate for another name: %v", err)
+	}
+	if _, err := below.Write([]byte{0}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the connection below is open still: %v", err)
 	}
 	var unknown x509.UnknownAuthorityError
 	if _, err := Dial(t.Context(), addr, Options{TLS: &tls.Config{ServerName: "gateway.test", RootCAs: x509.NewCertPool()}}); !errors.As(err, &unknown) {

@@ -22,6 +22,7 @@ type examplePeer struct {
 	answers  chan string // to what it asks
 
 	mu    sync.Mutex
+	some  *sync.Cond // conns has got one
 	conns map[*client.Conn]bool
 }
 
@@ -31,6 +32,7 @@ func startPeer() *examplePeer {
 		log.Fatal(err)
 	}
 	p := &examplePeer{addr: l.Addr().String(), listener: l, answers: make(chan string, 1), conns: map[*client.Conn]bool{}}
+	p.some = sync.NewCond(&p.mu)
 	p.all.Go(p.accept)
 	return p
 }
@@ -45,6 +47,7 @@ func (p *examplePeer) accept() {
 		e.Conn = client.NewConn(nc, nil, e)
 		p.mu.Lock()
 		p.conns[e.Conn] = true
+		p.some.Broadcast()
 		p.mu.Unlock()
 		p.all.Go(func() {
 			_ = e.Serve(context.Background())
@@ -64,7 +67,13 @@ func (p *examplePeer) each(do func(*client.Conn)) {
 	}
 }
 
+// ask asks a question of the one that is connected, or soon will be.
 func (p *examplePeer) ask(question string) (answer string) {
+	p.mu.Lock()
+	for len(p.conns) == 0 {
+		p.some.Wait()
+	}
+	p.mu.Unlock()
 	p.each(func(c *client.Conn) { _, _ = c.Write(wire.AppendFrame(nil, 0x30, wire.FlagReq, []byte(question))) })
 	return <-p.answers
 }

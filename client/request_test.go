@@ -255,7 +255,7 @@ func TestMaxInflight(t *testing.T) {
 
 func TestRequestThatIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, p := connect(t, Options{Pending: 100})
+		c, p := connect(t, Options{Pending: 100, MaxInflight: 1}) // a place that is not given back is missed
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		ask(ended, c, "a").fails(t, context.Canceled)
@@ -286,6 +286,49 @@ func TestRequestThatIsNotSent(t *testing.T) {
 		waits.waits(t)
 		p.send(0x10, wire.FlagRsp, "answer")
 		waits.want(t, "answer")
+	})
+}
+
+// stubborn is a connection that cannot be written to, and on which this is the last to be noticed: by who reads.
+type stubborn struct {
+	net.Conn
+	ended chan struct{}
+}
+
+var errBroken = errors.New("broken pipe")
+
+func (s stubborn) Write([]byte) (int, error)       { return 0, errBroken }
+func (s stubborn) SetReadDeadline(time.Time) error { return nil }
+
+func (s stubborn) Read([]byte) (int, error) {
+	<-s.ended
+	return 0, net.ErrClosed
+}
+
+// Between the write that fails and the end of the connection nothing can be sent, and a request has its one fate.
+func TestRequestOnABrokenConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		broken := stubborn{ours, make(chan struct{})}
+		c, err := Dial(t.Context(), "peer", Options{Dial: func(context.Context, string, string) (net.Conn, error) { return broken, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		synctest.Wait() // until it reads
+		if err := c.TrySend(0x10, 0, nil); err != nil {
+			t.Errorf("before it is known: %v", err)
+		}
+		synctest.Wait()
+		if err := c.TrySend(0x10, 0, nil); !errors.Is(err, ErrNotConnected) || !errors.Is(err, errBroken) {
+			t.Errorf("when it is known: %v", err)
+		}
+		a, b := ask(t.Context(), c, "a"), ask(t.Context(), c, "b")
+		a.waits(t)
+		close(broken.ended)
+		a.fails(t, ErrLost, errBroken)
+		b.fails(t, ErrLost, errBroken)
 	})
 }
 
