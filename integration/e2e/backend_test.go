@@ -12,16 +12,20 @@ import (
 // A backend is a server of the test's own. It can be stopped, with all its connections, and started again at the same address.
 type backend struct {
 	addr  string
-	serve func(net.Conn)
+	serve serve
 
-	mu    sync.Mutex // guards all below
-	ln    net.Listener
-	conns map[net.Conn]struct{}
-	wg    sync.WaitGroup
+	mu      sync.Mutex // guards all below
+	ln      net.Listener
+	conns   map[net.Conn]struct{}
+	stopped chan struct{}
+	wg      sync.WaitGroup
 }
 
-// newBackend starts a backend that lasts as long as the test. serve runs once for each connection, which is closed when it returns.
-func newBackend(t testing.TB, serve func(net.Conn)) *backend {
+// serve runs once for each connection, which is closed when it returns. stopped is closed with the backend.
+type serve func(nc net.Conn, stopped <-chan struct{})
+
+// newBackend starts a backend that lasts as long as the test.
+func newBackend(t testing.TB, serve serve) *backend {
 	t.Helper()
 	b := &backend{addr: freeAddr(t), serve: serve, conns: make(map[net.Conn]struct{})}
 	b.start(t)
@@ -35,8 +39,9 @@ func (b *backend) start(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	stopped := make(chan struct{})
 	b.mu.Lock()
-	b.ln = ln
+	b.ln, b.stopped = ln, stopped
 	b.mu.Unlock()
 	b.wg.Go(func() {
 		for {
@@ -50,7 +55,7 @@ func (b *backend) start(t testing.TB) {
 			}
 			b.wg.Go(func() {
 				defer b.remove(nc)
-				b.serve(nc)
+				b.serve(nc, stopped)
 			})
 		}
 	})
@@ -79,6 +84,7 @@ func (b *backend) stop() {
 	b.mu.Lock()
 	if b.ln != nil {
 		_ = b.ln.Close()
+		close(b.stopped)
 		b.ln = nil
 	}
 	for nc := range b.conns {
@@ -92,7 +98,7 @@ func (b *backend) stop() {
 const cmdHold = 0x66
 
 // echoes is a good backend: it answers pings, and requests with their payload. What came in one piece is answered in one.
-func echoes(nc net.Conn) {
+func echoes(nc net.Conn, _ <-chan struct{}) {
 	d := &device{Conn: nc, forever: true}
 	var out []byte
 	for {
@@ -119,13 +125,15 @@ func echoes(nc net.Conn) {
 }
 
 // hangsUp accepts and closes.
-func hangsUp(net.Conn) {}
+func hangsUp(net.Conn, <-chan struct{}) {}
 
 // hangsUpWhenAsked closes at the first frame.
-func hangsUpWhenAsked(nc net.Conn) { _, _ = (&device{Conn: nc, forever: true}).next() }
+func hangsUpWhenAsked(nc net.Conn, _ <-chan struct{}) {
+	_, _ = (&device{Conn: nc, forever: true}).next()
+}
 
 // answersGarbage answers the first frame with what is no frame.
-func answersGarbage(nc net.Conn) {
+func answersGarbage(nc net.Conn, _ <-chan struct{}) {
 	if _, err := (&device{Conn: nc, forever: true}).next(); err != nil {
 		return
 	}
@@ -134,10 +142,10 @@ func answersGarbage(nc net.Conn) {
 }
 
 // neverAnswers reads all and says nothing, not even to pings.
-func neverAnswers(nc net.Conn) { _, _ = io.Copy(io.Discard, nc) }
+func neverAnswers(nc net.Conn, _ <-chan struct{}) { _, _ = io.Copy(io.Discard, nc) }
 
 // halfAnswers begins an answer and leaves it at that; pings are answered by no one.
-func halfAnswers(nc net.Conn) {
+func halfAnswers(nc net.Conn, _ <-chan struct{}) {
 	if _, err := (&device{Conn: nc, forever: true}).next(); err != nil {
 		return
 	}
@@ -145,10 +153,8 @@ func halfAnswers(nc net.Conn) {
 	_, _ = io.Copy(io.Discard, nc)
 }
 
-// neverReads holds its connections and reads nothing, until stop closes stopped.
-func neverReads(stopped <-chan struct{}) func(net.Conn) {
-	return func(nc net.Conn) {
-		_ = nc.(*net.TCPConn).SetReadBuffer(4 << 10)
-		<-stopped
-	}
+// neverReads holds its connections and reads nothing.
+func neverReads(nc net.Conn, stopped <-chan struct{}) {
+	_ = nc.(*net.TCPConn).SetReadBuffer(4 << 10)
+	<-stopped
 }

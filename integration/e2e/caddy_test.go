@@ -184,19 +184,19 @@ func (c *caddy) command(args ...string) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// terminate sends SIGTERM, and returns how the process ended and how long that took.
-func (c *caddy) terminate() (error, time.Duration) {
+// terminate sends SIGTERM, and returns how long the process took to end, and how it did.
+func (c *caddy) terminate() (time.Duration, error) {
 	c.t.Helper()
 	began := time.Now()
 	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return err, 0
+		return 0, err
 	}
 	select {
 	case <-c.exited:
-		return c.err, time.Since(began)
+		return time.Since(began), c.err
 	case <-time.After(patience):
 		c.kill()
-		return errors.New("SIGTERM did not end it"), time.Since(began)
+		return time.Since(began), errors.New("SIGTERM did not end it")
 	}
 }
 
@@ -213,7 +213,7 @@ func (c *caddy) cleanup() {
 			c.t.Errorf("Caddy ended: %v", c.err)
 		}
 	default:
-		if err, _ := c.terminate(); err != nil {
+		if _, err := c.terminate(); err != nil {
 			c.t.Errorf("Caddy ended on SIGTERM with: %v", err)
 		}
 	}

@@ -35,32 +35,26 @@ func dial(t testing.TB, addr string) *device {
 	return newDevice(t, nc)
 }
 
-// dialTLS connects a device over TLS. It trusts Caddy's own CA and nobody else.
+// dialTLS connects a device over TLS. It trusts Caddy's own CA and nobody else. A Caddy that has just started may still be signing its certificate.
 func (c *caddy) dialTLS(addr string) *device {
 	c.t.Helper()
-	nc, err := tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", addr, &tls.Config{ServerName: "localhost", RootCAs: c.roots()})
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	var nc *tls.Conn
+	eventually(c.t, "TLS with a certificate of Caddy's own CA", func() (ok bool) {
+		pem, err := os.ReadFile(c.rootFile())
+		if err != nil {
+			return false
+		}
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(pem)
+		nc, err = tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", addr, &tls.Config{ServerName: "localhost", RootCAs: roots})
+		return err == nil
+	})
 	return newDevice(c.t, nc)
 }
 
 // rootFile is the certificate of Caddy's own CA.
 func (c *caddy) rootFile() string {
 	return filepath.Join(c.home, "caddy", "pki", "authorities", "local", "root.crt")
-}
-
-func (c *caddy) roots() *x509.CertPool {
-	c.t.Helper()
-	pem, err := os.ReadFile(c.rootFile())
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		c.t.Fatal("no certificate in root.crt")
-	}
-	return pool
 }
 
 func newDevice(t testing.TB, nc net.Conn) *device {

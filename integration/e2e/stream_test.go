@@ -102,7 +102,9 @@ func TestStreams(t *testing.T) {
 			t.Run("one byte at a time", func(t *testing.T) { oneByteAtATime(t, w.dial(t)) })
 			t.Run("2000 requests in one write", func(t *testing.T) { oneWrite(t, w.dial(t)) })
 			t.Run("pieces of any size", func(t *testing.T) { anyPieces(t, w.dial(t)) })
-			t.Run("the largest frame", func(t *testing.T) { check(t, w.dial(t).ask(string(bytes.Repeat([]byte("0123456789abcdef"), 4096)[:65535]))) })
+			t.Run("the largest frame", func(t *testing.T) {
+				check(t, w.dial(t).ask(string(bytes.Repeat([]byte("0123456789abcdef"), 4096)[:65535])))
+			})
 			t.Run("100 clients at once", func(t *testing.T) { manyClients(t, w.dial) })
 		})
 	}

@@ -1,0 +1,166 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// lifecycle has a handler of each kind. What a reload changes stands in the first one.
+const lifecycle = `
+		${gateway} {
+			route {
+				gopr devices {
+					max_payload 1000
+					upstream ${backend}
+				}
+			}
+		}
+		${echo} {
+			route {
+				gopr echo {
+					respond echo
+				}
+			}
+		}
+		${tls} {
+			route {
+				tls
+				gopr tls {
+					upstream ${backend}
+				}
+			}
+		}
+`
+
+// lively starts a Caddy with live connections to each handler.
+func lively(t *testing.T) (c *caddy, devices []*device) {
+	t.Helper()
+	b := newBackend(t, echoes)
+	c = start(t, configTLS(lifecycle), places{"backend": b.addr})
+	for range 5 {
+		devices = append(devices, dial(t, c.addr("gateway")), dial(t, c.addr("echo")), c.dialTLS(c.addr("tls")))
+	}
+	for _, d := range devices {
+		check(t, d.ask("before"))
+	}
+	return c, devices
+}
+
+// TestTerminate: SIGTERM ends Caddy at once and with 0, whatever connections there are, and they are closed.
+func TestTerminate(t *testing.T) {
+	c, devices := lively(t)
+	check(t, devices[0].send(hold([]byte("a request that is never answered"))))
+	took, err := c.terminate()
+	if err != nil {
+		t.Fatalf("it ended with: %v", err)
+	}
+	t.Logf("it took %v", took)
+	for _, d := range devices {
+		check(t, d.ended())
+	}
+}
+
+// TestReload: a reload reaches new connections, and leaves those alone that are live, a half-sent frame and an unanswered request included.
+func TestReload(t *testing.T) {
+	c, devices := lively(t)
+	stop := bystand(t, c.addr("gateway"))
+	half := dial(t, c.addr("gateway"))
+	check(t, half.ask("before"))
+	frame := request([]byte("begun before the reload"))
+	check(t, half.send(frame[:13]))
+
+	for i := range 5 {
+		changed := strings.Replace(configTLS(lifecycle), "max_payload 1000", fmt.Sprint("max_payload ", 1001+i), 1)
+		if err := c.load(changed); err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range devices {
+			check(t, d.ask(fmt.Sprint("after reload ", i)))
+		}
+		fresh := dial(t, c.addr("gateway"))
+		check(t, fresh.ask(strings.Repeat("x", 1001+i)))
+		check(t, fresh.send(request(make([]byte, 1002+i))))
+		check(t, fresh.ended())
+		c.closed("devices", "length", i+1)
+	}
+	check(t, half.send(frame[13:]))
+	check(t, half.expect(answer([]byte("begun before the reload"))))
+	stop()
+	all := c.metrics()
+	if n := all[series("connections_opened_total", "devices")]; n != 5+1+1+5 {
+		t.Errorf("%v connections of devices were opened, want the 5 live ones, 2 more and one for each reload", n)
+	}
+	if n := all[series("connections", "echo")]; n != 5 {
+		t.Errorf("%v connections of echo are live, want 5", n)
+	}
+}
+
+// TestReloadOfBackends: a live connection keeps the backend it has; a new one gets the new one.
+func TestReloadOfBackends(t *testing.T) {
+	before, after := newBackend(t, echoes), newBackend(t, echoes)
+	c := start(t, config(toBackend), places{"backend": before.addr, "after": after.addr})
+	old := dial(t, c.addr("gateway"))
+	check(t, old.ask("before"))
+	if err := c.load(strings.ReplaceAll(config(toBackend), "${backend}", "${after}")); err != nil {
+		t.Fatal(err)
+	}
+	check(t, old.ask("after"))
+	check(t, dial(t, c.addr("gateway")).ask("new"))
+	leased := func(b *backend) float64 {
+		return c.metric("upstream_links", "devices", "backend", b.addr, "state", "leased")
+	}
+	if o, n := leased(before), leased(after); o != 1 || n != 1 {
+		t.Errorf("%v links to the old backend and %v to the new one, want one each", o, n)
+	}
+	check(t, old.Close())
+	links := func() (all float64) {
+		for name, v := range c.metrics() {
+			if strings.HasPrefix(name, "caddy_gopr_upstream_links{") && strings.Contains(name, before.addr) {
+				all += v
+			}
+		}
+		return all
+	}
+	eventually(t, "the old backend is left with its last client", func() bool { return links() == 0 })
+}
+
+// TestRejectedReload: a configuration that is refused changes nothing: live connections, new ones, metrics.
+func TestRejectedReload(t *testing.T) {
+	c, devices := lively(t)
+	stop := bystand(t, c.addr("gateway"))
+	before := c.metrics()
+	for _, tt := range []struct{ name, from, to, says string }{
+		{"an unknown option", "respond echo", "respons echo", "respons"},
+		{"a value that is none", "max_payload 1000", "max_payload many", "many"},
+		{"two handlers of a name", "gopr echo {", "gopr devices {", "devices"},
+		{"a backend without a port", "upstream ${backend}", "upstream 127.0.0.1", "127.0.0.1"},
+		{"a port that is taken", "${echo} {", "203.0.113.1:1 {", "bind"}, // an address that no interface has
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bad := strings.Replace(configTLS(lifecycle), tt.from, tt.to, 1)
+			err := c.load(bad)
+			if err == nil {
+				t.Fatal("it was accepted")
+			}
+			if !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("the refusal is %q, want it to name %q", err, tt.says)
+			}
+			for _, d := range devices {
+				check(t, d.ask("after "+tt.name))
+			}
+			for _, name := range []string{"gateway", "echo"} {
+				fresh := dial(t, c.addr(name))
+				check(t, fresh.ask("new"))
+				check(t, fresh.Close())
+			}
+			for name, old := range before {
+				now, there := c.metrics()[name]
+				if strings.HasPrefix(name, "caddy_gopr_") && strings.Contains(name, "_total") && (!there || now < old) {
+					t.Errorf("%s was %v, and is %v (%v)", name, old, now, there)
+				}
+			}
+		})
+	}
+	stop()
+}
