@@ -28,6 +28,7 @@ type Conn struct {
 	fired      bool      // it has passed, so it must be set anew
 	unsettled  bool      // the last read may have left something to do: see settle
 	readAt     time.Time
+	look       time.Time // the logic's deadline is put off until then: see lateBy
 
 	mu         sync.Mutex // guards all below; nothing slow runs under it
 	woken      bool       // Wake was called, Tick not yet
@@ -43,8 +44,8 @@ type Conn struct {
 	wbuf       []byte // onWritable's input and output; owned by who set busy
 	wn         int
 	wsys       error
-	warmed     time.Time // the write deadline that is set; owned by who set busy
-	writers    sync.WaitGroup
+	warmed     time.Time      // the write deadline that is set; owned by who set busy
+	writers    sync.WaitGroup // whoever has set busy, and a Drained that is still running
 }
 
 // settle is how long after its last read a busy connection is looked at again. A busy connection skips the read that would only say "nothing
@@ -52,8 +53,17 @@ type Conn struct {
 // buffers grown for a burst are given up.
 const settle = time.Second
 
+// lateBy is how far behind its deadline a Tick may come before the delay is taken for ours: the process was stopped, or starved. What the peer has
+// sent meanwhile waits in the socket, and without a look at it a peer that was never silent would be taken for dead. So reading goes on for
+// lookFor, once, before the Tick.
+const (
+	lateBy  = 100 * time.Millisecond
+	lookFor = 10 * time.Millisecond
+)
+
 // New wraps an established connection. A *net.TCPConn is read only when it is readable, and written without blocking; any other connection is
-// read and written by its own methods. opt may be nil: all defaults. The caller must call Serve, which closes nc.
+// read and written by its own methods, and its deadlines must work. No deadline may be set on it, and the handshake of a TLS connection must be
+// complete: one that a deadline cuts short can't be taken up again. opt may be nil: all defaults. The caller must call Serve, which closes nc.
 func New(nc net.Conn, opt *Options, l Logic) *Conn {
 	c := &Conn{nc: nc, opt: opt, logic: l}
 	if tcp, ok := nc.(*net.TCPConn); ok && rawIO {
@@ -69,15 +79,15 @@ func New(nc net.Conn, opt *Options, l Logic) *Conn {
 // NetConn returns the connection underneath, for its addresses and socket options. It must not be read, written or closed.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
-// Unsent returns the number of bytes written to c that the socket has not taken yet.
+// Unsent returns the number of bytes written to c that the socket has not taken yet. When writing has failed it says what was lost, roughly.
 func (c *Conn) Unsent() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.unsent
 }
 
-// Wake has the logic's Tick called soon, by the goroutine that owns the connection. It is how others tell a connection to look up: to end, or to
-// adopt new settings.
+// Wake has the logic's Tick called soon, by the goroutine that owns the connection, in a Pause and after the peer's end, too. It is how others tell a
+// connection to look up: to end, or to adopt new settings. Before Serve and after the end it does no harm.
 func (c *Conn) Wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,7 +103,8 @@ func (c *Conn) wakeLocked() {
 	c.ring()
 }
 
-// Resume ends a Pause. Called before the pause has begun, it prevents it.
+// Resume ends a Pause. Called before the pause has begun, it prevents it; so it may be called by Drained whether or not the Write that was full has
+// returned yet. Several calls count as one.
 func (c *Conn) Resume() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

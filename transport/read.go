@@ -12,8 +12,8 @@ import (
 // rawIO: this system's sockets can be read and written without blocking from within the runtime's poller.
 const rawIO = true
 
-// readRaw reads until the logic wants a pause or an end, or a deadline comes. The whole loop runs inside one RawConn.Read: the goroutine waits
-// for readability in the runtime's poller without a buffer, and borrows one when there is something to read.
+// readRaw reads until the logic wants a pause or an end, a deadline comes, or a piece was filled. The whole loop runs inside one RawConn.Read:
+// the goroutine waits for readability in the runtime's poller without a buffer, and borrows one when there is something to read.
 func (c *Conn) readRaw() (Next, error) {
 	c.next = More
 	c.arm()
@@ -57,64 +57,15 @@ func (c *Conn) readable(fd uintptr) bool {
 		}
 		now := time.Now()
 		used, next := c.logic.Data(now, (*p)[:n+got])
+		filled := n+got == len(*p)
 		c.keep(p, (*p)[used:n+got])
 		c.next, c.readAt, c.unsettled = next, now, true
-		if next != More {
+		// Deadlines are looked at where RawConn.Read begins and where it waits. A peer that sends faster than we read fills piece after piece
+		// and would never let it wait, so it begins anew with each.
+		if next != More || filled {
 			return true
 		}
-		if n+got < len(*p) {
-			c.arm()
-			return false
-		}
+		c.arm()
+		return false
 	}
-}
-
-// take returns a piece that begins with the n bytes not yet used.
-func (c *Conn) take() (p *[]byte, n int) {
-	p, c.piece = c.piece, nil
-	if p != nil {
-		n = copy(*p, c.rest) // rest lies in p: to its front
-		c.rest = nil
-	} else {
-		p = borrowPiece()
-		if len(c.rest) >= len(*p) {
-			p = larger(p, len(c.rest))
-		}
-		n = copy(*p, c.rest)
-		c.rest = c.rest[:0]
-	}
-	if n == len(*p) {
-		p = larger(p, n)
-	}
-	return p, n
-}
-
-// keep stores what is left of a piece, and gives the piece back unless what is left is large.
-func (c *Conn) keep(p *[]byte, rest []byte) {
-	if len(rest) > holdAbove {
-		n := copy(*p, rest)
-		c.piece, c.rest = p, (*p)[:n]
-		return
-	}
-	if cap(c.rest) > keptRest || len(rest) > cap(c.rest) {
-		c.rest = nil
-	}
-	if len(rest) == 0 {
-		c.rest = c.rest[:0]
-	} else {
-		c.rest = append(c.rest[:0], rest...)
-	}
-	if len(*p) == pieceSize {
-		returnPiece(p)
-	}
-}
-
-// larger moves the n bytes of a frame that fills its piece into one of twice their size.
-func larger(p *[]byte, n int) *[]byte {
-	b := make([]byte, 2*n)
-	copy(b, *p)
-	if len(*p) == pieceSize {
-		returnPiece(p)
-	}
-	return &b
 }

@@ -6,8 +6,8 @@ import "time"
 // fills it, up to a TLS record, and shrinks again when the connection has settled. A frame larger than that makes it grow further, by doubling,
 // as its bytes come in.
 func (c *Conn) readAny() (Next, error) {
-	if len(c.rest) == 0 && !c.unsettled && len(c.own) > smallBuf {
-		c.own = nil
+	if !c.unsettled {
+		c.shrink(smallBuf)
 	}
 	have := len(c.rest)
 	if free := len(c.own) - have; free < smallBuf/2 {
@@ -15,14 +15,13 @@ func (c *Conn) readAny() (Next, error) {
 		copy(b, c.rest)
 		c.own = b
 	} else if have > 0 {
-		copy(c.own, c.rest) // to the front; rest may already be there
+		toFront(&c.own, c.rest)
 	}
 	c.rest = c.own[:have]
 	c.arm()
 	n, err := c.nc.Read(c.own[have:])
 	if n > 0 {
 		now := time.Now()
-		c.readAt, c.unsettled = now, len(c.own) > smallBuf
 		filled := have+n == len(c.own)
 		c.rest = c.own[:have+n]
 		next := c.feed(now)
@@ -31,6 +30,7 @@ func (c *Conn) readAny() (Next, error) {
 			c.rest = b[:copy(b, c.rest)]
 			c.own = b
 		}
+		c.readAt, c.unsettled = now, len(c.own) > smallBuf
 		if err == nil || next != More {
 			return next, nil // an error comes again with the next read
 		}
@@ -39,9 +39,16 @@ func (c *Conn) readAny() (Next, error) {
 	case err == nil:
 		return More, nil
 	case isTimeout(err):
-		c.unsettled = c.unsettled && time.Since(c.readAt) < settle
 		return c.timedOut(), nil
 	default:
 		return Close, err
+	}
+}
+
+// shrink gives up a buffer of more than enough bytes that is mostly empty.
+func (c *Conn) shrink(enough int) {
+	if len(c.own) > max(enough, 4*len(c.rest)) {
+		c.rest = append([]byte(nil), c.rest...)
+		c.own = nil
 	}
 }

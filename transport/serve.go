@@ -7,22 +7,27 @@ import (
 	"time"
 )
 
-// Serve runs the connection in the calling goroutine until it ends, closes it and waits for its writer. first is what somebody else has already
-// read; it is copied where it outlives the call.
+// Serve runs the connection in the calling goroutine until it ends, closes it and waits for its writer. It is called once. When it has returned, the
+// logic is not called any more. first is what somebody else has already read; the logic is given it as it is, and what it leaves is copied.
+//
+// What is unsent when the logic says Close, or after the peer's end, is still sent, within 2 s or Options.WriteTimeout, whichever is shorter.
+// After any other error it is dropped.
 //
 // The error says why it ended: nil, the logic said Close; io.EOF, the peer closed; ErrWriteTimeout; or the network's error.
-func (c *Conn) Serve(first []byte) error {
-	err := c.run(first)
-	c.close(err == nil || errors.Is(err, io.EOF))
+func (c *Conn) Serve(first []byte) (err error) {
+	polite := false
+	defer func() { c.close(polite) }() // after a panic of the logic, too
+	err = c.run(first)
+	polite = err == nil || errors.Is(err, io.EOF)
 	return err
 }
 
 func (c *Conn) run(first []byte) error {
 	next := More
 	if len(first) > 0 {
-		now := time.Now()
-		c.rest = append([]byte(nil), first...)
-		next = c.feed(now)
+		used := 0
+		used, next = c.logic.Data(time.Now(), first)
+		c.rest = append([]byte(nil), first[used:]...)
 	}
 	for {
 		if err := c.writeError(); err != nil {
@@ -44,6 +49,7 @@ func (c *Conn) run(first []byte) error {
 		}
 		if errors.Is(err, io.EOF) && !c.eof {
 			c.eof = true
+			c.release() // what is left will never be whole
 			next, err = c.logic.EOF(time.Now()), nil
 		}
 		if err != nil {
@@ -59,11 +65,17 @@ func (c *Conn) run(first []byte) error {
 func (c *Conn) feed(now time.Time) Next {
 	used, next := c.logic.Data(now, c.rest)
 	c.rest = c.rest[used:]
+	if p := c.piece; p != nil && len(c.rest) <= holdAbove {
+		rest := c.rest
+		c.piece, c.rest = nil, nil
+		c.keep(p, rest)
+	}
 	return next
 }
 
 // pause waits for Resume, Wake or the logic's deadline. The peer's end is not noticed meanwhile: nothing is read.
 func (c *Conn) pause() (Next, error) {
+	c.shrink(tlsRecord) // a pause may be long
 	c.mu.Lock()
 	if c.bell == nil {
 		c.bell = make(chan struct{}, 1)
@@ -126,16 +138,31 @@ func (c *Conn) timedOut() Next {
 	c.mu.Lock()
 	woken := c.woken
 	c.mu.Unlock()
-	if woken || due(c.logic.Deadline(), now) {
+	if c.unsettled && now.Sub(c.readAt) >= settle {
+		c.unsettled = false // the read that follows finds what there is; the moment has passed and must not be armed again
+	}
+	at, looked := c.logic.Deadline(), !c.look.IsZero()
+	c.look = time.Time{}
+	switch {
+	case woken:
+		return c.tick(now)
+	case !due(at, now):
+		return More
+	case now.Sub(at) > lateBy && !looked:
+		c.look = now.Add(lookFor)
+		return More
+	default:
 		return c.tick(now)
 	}
-	return More
 }
 
 // arm sets the read deadline to the next moment at which something is to be done. Deadlines that move away are left where they are: they fire
 // once, early, and are set anew then. So a connection that is never silent touches its timer about once a second, not with every frame.
 func (c *Conn) arm() {
 	want := c.logic.Deadline()
+	if want.Before(c.look) && !want.IsZero() {
+		want = c.look
+	}
 	if c.unsettled {
 		if at := c.readAt.Add(settle); want.IsZero() || at.Before(want) {
 			want = at

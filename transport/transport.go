@@ -5,7 +5,7 @@
 // every driver. [Conn] is the goroutine driver, for any net.Conn:
 //
 //	conn.go        the connection: what it holds, how it starts and ends
-//	serve.go       the loop of the owning goroutine: read, pause, tick
+//	serve.go       the loop of the owning goroutine: read, pause, tick, and when it wakes
 //	read.go        reading a plain TCP connection only when it is readable, into a borrowed buffer
 //	read_any.go    reading any other connection (TLS, pipes) into a small buffer that grows and shrinks with use
 //	write.go       writing: at once if the socket takes it, else by a writer that lives while bytes are left
@@ -25,34 +25,45 @@ type Next uint8
 const (
 	// More reads on.
 	More Next = iota
-	// Pause stops reading until [Conn.Resume]. Ticks go on.
+	// Pause stops reading until [Conn.Resume]. Ticks go on; of their answers only Close counts meanwhile. The peer's end is not noticed before
+	// reading goes on; a failed write is.
 	Pause
 	// Close sends what is unsent, within bounds, and closes the connection.
 	Close
 )
 
-// Logic is the life of one connection. All calls but Drained come from the goroutine that runs [Conn.Serve], one at a time; none may block.
+// Logic is the life of one connection. All calls but Drained come from the goroutine that runs [Conn.Serve], one at a time; none may block. All may
+// call the methods of their Conn, except Serve.
 type Logic interface {
 	// Data is given the bytes that were read and not yet used, oldest first. It returns how many of them it used; the rest comes again, with
-	// more behind it. b is valid during the call only. The driver allocates no more than a small multiple of what the peer has sent.
-	// Data is also what ends a Pause: it is called after Resume, with what was left, even where nothing was.
+	// more behind it. b is valid during the call only. The driver allocates no more than a small multiple of what the peer has sent, but sets
+	// no limit to it: what a logic waits for, it must bound.
+	//
+	// Data is also what ends a Pause: it is called after Resume, with what was left, even where nothing was. It must pause anew where the
+	// reason for the pause still stands: a Resume that came when nothing was paused ends the next Pause at once, however late that begins.
 	Data(now time.Time, b []byte) (used int, next Next)
-	// EOF tells that the peer will send no more (it may still read). Close ends the connection; any other answer keeps it open for writing, until
-	// a Tick says Close.
+	// EOF tells that the peer will send no more (it may still read), at most a second after it was so. What Data left is forgotten, and Data
+	// is not called again. Close ends the connection; any other answer keeps it open for writing, until a Tick says Close.
 	EOF(now time.Time) Next
-	// Tick is called when the moment of Deadline has come, and after [Conn.Wake]. It may come early.
+	// Tick is called when the moment of Deadline has come, and after [Conn.Wake]: once for all the calls of Wake before it. It may come early.
+	// It comes a little late where this process itself was stopped or starved: then what the peer has sent is read first, so that silence that
+	// was ours is not taken for the peer's.
 	Tick(now time.Time) Next
 	// Deadline is the next moment at which Tick has something to do; zero: never. It is asked after each of the calls above, and may move on
-	// with every piece at no cost: the driver moves its timer only when the moment comes nearer, or has passed.
+	// with every piece at no cost: the driver moves its timer only when the moment comes nearer, or has passed. It is not asked when something
+	// else has moved it; Wake has the driver look. A Tick that is due must move it on, or it is called again and again.
 	Deadline() time.Time
-	// Drained is called, from any goroutine, once after a Write that returned full, when the unsent bytes have fallen to half of the bound.
+	// Drained is called, from any goroutine, once after a Write that returned full, when the unsent bytes have fallen to half of the bound. That
+	// may be before that Write has returned. It is not called any more when writing has failed.
 	Drained()
 }
 
 // Options bound what a connection holds and waits for. One value is shared by many connections and is not changed while they live.
 type Options struct {
-	// WriteTimeout is how long the peer may take no byte while there are bytes for it, before the connection ends with ErrWriteTimeout.
-	// 0: 10 s.
+	// WriteTimeout is how long the peer may take no byte while there are bytes for it, before the connection ends with ErrWriteTimeout. It is
+	// kept to an eighth of it. What counts is what the socket takes, and a full one takes more only when a good part of its send buffer (a third,
+	// on Linux) is free again; so it should not be below the time in which the slowest peer worth serving reads that much. A TLS connection must
+	// take 64 KiB in that time. 0: 10 s.
 	WriteTimeout time.Duration
 	// High is the number of unsent bytes beyond which Write reports full. 0: 1 MiB.
 	High int

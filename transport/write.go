@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"net"
 	"os"
 	"time"
 )
@@ -11,8 +12,8 @@ import (
 // full: more than Options.High bytes are unsent. The caller should stop what feeds this connection; Logic.Drained tells when to go on. The bytes of
 // a Write that reports full are taken none the less, so what is held exceeds the bound by one Write at most for each writer that obeys.
 //
-// Bytes of one Write stay together; two Writes are in the order in which they were called. After the connection has ended nothing is written, and
-// the error says why.
+// Bytes of one Write stay together; two Writes are in the order in which they were called. An error says why the connection ended, and that
+// nothing of b was written.
 func (c *Conn) Write(b []byte) (full bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -27,34 +28,52 @@ func (c *Conn) Write(b []byte) (full bool, err error) {
 	}
 	if c.busy || c.raw == nil {
 		c.add(b)
+		if !c.busy {
+			c.seize()
+			go c.writeOut()
+		}
 	} else {
-		c.busy = true
+		c.seize()
 		c.unsent += len(b)
 		rest, err := c.try(b)
-		c.unsent -= len(b) // add counts what is kept
+		c.unsent -= len(b) // addFront counts what is kept
 		if err != nil {
-			c.busy = false
 			c.fail(err)
-			return false, err
+		}
+		if c.werr != nil { // ours, or what ended the connection while we tried
+			c.yield()
+			if len(rest) < len(b) {
+				return false, nil // a part is written, so as little is known of b as of what was written before
+			}
+			return false, c.werr
 		}
 		// What others wrote meanwhile is behind the rest of ours.
 		if len(rest) > 0 {
 			c.addFront(rest)
 		}
 		if c.out == nil {
-			c.busy = false
+			c.yield()
 			return false, nil
 		}
-		c.startWriter()
-	}
-	if !c.busy {
-		c.busy = true
-		c.startWriter()
+		go c.writeOut()
 	}
 	if c.unsent > c.opt.high() {
 		c.full = true
 	}
 	return c.full, nil
+}
+
+// seize makes the caller the one who writes. Close waits until he yields. c.mu is held, busy is not set, and neither is closing: so the
+// count never rises from 0 while close waits for it.
+func (c *Conn) seize() {
+	c.busy = true
+	c.writers.Add(1)
+}
+
+// yield ends what seize began. c.mu is held.
+func (c *Conn) yield() {
+	c.busy = false
+	c.writers.Done()
 }
 
 // try writes b without blocking and returns what is left. c.mu is held, and given up during the system call: others append meanwhile.
@@ -65,8 +84,8 @@ func (c *Conn) try(b []byte) (rest []byte, err error) {
 	c.mu.Lock()
 	n, sys := c.wn, c.wsys
 	c.wbuf, c.wsys, c.wn = nil, nil, 0
-	if err == nil {
-		err = sys
+	if err == nil && n == 0 {
+		err = sys // after a part was written the writer will meet the error; so an error here says: nothing of b was written
 	}
 	return b[n:], err
 }
@@ -93,13 +112,7 @@ func (c *Conn) addFront(b []byte) {
 	returnOut(behind)
 }
 
-// startWriter has a goroutine send what is kept. c.mu is held, busy is set.
-func (c *Conn) startWriter() {
-	c.writers.Add(1)
-	go c.writeOut()
-}
-
-// writeOut is the writer: it lives while there are unsent bytes.
+// writeOut is the writer: it lives while there are unsent bytes. Its caller has seized the connection for it.
 func (c *Conn) writeOut() {
 	defer c.writers.Done()
 	c.mu.Lock()
@@ -116,8 +129,8 @@ func (c *Conn) writeOut() {
 	}
 	c.busy = false
 	drained := c.relieved()
-	clear := c.raw != nil && !c.warmed.IsZero() && !c.closing
-	if clear { // or the next try would find its deadline passed
+	if !c.warmed.IsZero() && !c.closing {
+		// Or the next try would find its deadline passed; and so would a TLS connection that answers its peer's key update as it reads.
 		c.warmed = time.Time{}
 		_ = c.nc.SetWriteDeadline(time.Time{})
 	}
@@ -139,7 +152,8 @@ func (c *Conn) relieved() bool {
 // writeChunk is how much the peer must take within the write timeout.
 const writeChunk = 64 << 10
 
-// writeAll sends b, blocking. Each chunk has the write timeout anew, so a slow peer that reads is served and one that does not is given up.
+// writeAll sends b, blocking. Each chunk, and each part of one that the peer takes, has the write timeout anew, so a slow peer that reads is served
+// and one that does not is given up.
 func (c *Conn) writeAll(b []byte) error {
 	for len(b) > 0 {
 		chunk := b[:min(len(b), writeChunk)]
@@ -155,11 +169,12 @@ func (c *Conn) writeAll(b []byte) error {
 		if drained {
 			c.logic.Drained()
 		}
-		if err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				return ErrWriteTimeout
-			}
+		switch {
+		case err == nil:
+		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
+		case n == 0:
+			return ErrWriteTimeout
 		}
 	}
 	return nil
@@ -213,22 +228,26 @@ func (c *Conn) close(politely bool) {
 		_ = c.nc.SetWriteDeadline(time.Now().Add(min(lastWords, c.opt.writeTimeout())))
 	} else {
 		_ = c.nc.SetWriteDeadline(time.Unix(1, 0))
-		if c.werr == nil {
-			c.werr = ErrClosed
-			c.drop()
-		}
+		c.end()
 	}
 	c.mu.Unlock()
 	c.writers.Wait()
 	c.mu.Lock()
+	cut := !politely || c.werr != nil && !errors.Is(c.werr, ErrClosed)
+	c.end()
+	c.mu.Unlock()
+	if under, ok := c.nc.(interface{ NetConn() net.Conn }); ok && cut {
+		// A TLS connection says goodbye when it is closed, and waits 5 s for a peer that takes nothing, or is gone.
+		_ = under.NetConn().Close()
+	}
+	_ = c.nc.Close()
+	c.release()
+}
+
+// end has all further Writes fail. c.mu is held.
+func (c *Conn) end() {
 	if c.werr == nil {
 		c.werr = ErrClosed
 		c.drop()
 	}
-	c.mu.Unlock()
-	_ = c.nc.Close()
-	if c.piece != nil && len(*c.piece) == pieceSize {
-		returnPiece(c.piece)
-	}
-	c.piece, c.rest, c.own = nil, nil, nil
 }
