@@ -37,6 +37,33 @@ func TestAllocs(t *testing.T) {
 			return len(b) == len(frame) && err == nil
 		}},
 	}
+	for _, format := range []*Format{MC, memcached, twin, zabbix} {
+		d := newDecoder(t, format, Rules{})
+		frame, err := format.AppendPing(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ping Frame
+		if n, err := d.Next(frame, &ping); n != len(frame) || err != nil {
+			t.Fatal(n, err)
+		}
+		tests = append(tests, []struct {
+			name string
+			run  func() bool
+		}{
+			{format.Name() + " Next", func() bool { n, err := d.Next(frame, &f); return n == len(frame) && err == nil }},
+			{format.Name() + " Append", func() bool {
+				b, err := format.Append(dst, ping.Version, ping.Cmd, ping.Flag, payload[:100])
+				return len(b) > 100 && err == nil
+			}},
+			{format.Name() + " heartbeat", func() bool { return format.IsPing(&ping) && len(format.AppendPong(dst, &ping)) > 0 }},
+			{format.Name() + " pairing", func() bool {
+				_, ok := format.ID(&ping)
+				b, err := format.AppendAnswer(dst, &ping, payload[:100])
+				return len(b) > 100 && err == nil && !format.Answers(&ping) && format.SetID(b, 7) == ok
+			}},
+		}...)
+	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			if !tt.run() {

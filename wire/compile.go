@@ -18,7 +18,6 @@ func (d *Decoder) compile() (c compiled, ok bool) {
 		lengths:   d.maxLength - t.minLength,
 		base:      t.base,
 		payloadAt: t.payloadAt,
-		tailLen:   t.tailLen,
 		verify:    t.tailLen > 0 || t.sum.algorithm != NoChecksum,
 		low:       d.low,
 		maxCmd:    t.cmd.max(),

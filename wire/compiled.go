@@ -22,7 +22,6 @@ type compiled struct {
 	lengths   uint64 // how far above minLength a length may be
 	base      int
 	payloadAt int
-	tailLen   int
 
 	verify bool // there is a checksum or a trailer
 
@@ -46,38 +45,31 @@ func (p *part) of(first, second uint64) uint64 {
 	return first >> (p.shift & 63) & p.mask
 }
 
-// nextCompiled is [Decoder.Next] for a compiled format.
-func (d *Decoder) nextCompiled(b []byte, f *Frame) (int, error) {
-	c := &d.compiled
-	if len(b) < 8 || len(b) < c.need {
-		return d.nextByLayout(b, f)
-	}
-	var first, second uint64
+// words loads the two words of a b that has at least need bytes.
+func (c *compiled) words(b []byte) (first, second uint64) {
 	if c.little {
-		first, second = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[c.second:])
-	} else {
-		first, second = binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[c.second:])
+		return binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[c.second:])
 	}
-	length, cmd := c.length.of(first, second), c.cmd.of(first, second)
-	if lead := first & c.leadMask; lead != c.leads[0] && lead != c.leads[1] ||
-		length-c.minLength > c.lengths ||
-		!c.low.contains(uint8(cmd)) || cmd > c.maxCmd {
-		return d.nextByLayout(b, f)
+	return binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[c.second:])
+}
+
+// accepts is all the checks of a header.
+func (c *compiled) accepts(first, length, cmd uint64) bool {
+	lead := first & c.leadMask
+	return (lead == c.leads[0] || lead == c.leads[1]) &&
+		length-c.minLength <= c.lengths &&
+		cmd <= c.maxCmd && c.low.contains(uint8(cmd))
+}
+
+// verified is the end of [Decoder.Next] for a frame whose header is accepted
+// and behind which there is something to verify.
+func (d *Decoder) verified(raw []byte, f *Frame, version, cmd, flag uint64) (int, error) {
+	if reject := d.format.verify(raw); reject != nil {
+		return 0, reject
 	}
-	n := c.base + int(length)
-	if len(b) < n {
-		return 0, nil
+	*f = Frame{
+		Version: uint32(version), Cmd: uint32(cmd), Flag: uint32(flag),
+		Raw: raw, Payload: d.format.payload(raw),
 	}
-	if c.verify {
-		if reject := d.format.verify(b[:n]); reject != nil {
-			return 0, reject
-		}
-	}
-	f.Version = uint32(c.version.of(first, second))
-	f.Cmd = uint32(cmd)
-	f.Flag = uint32(c.flag.of(first, second))
-	f.Raw = b[:n:n]
-	end := n - c.tailLen
-	f.Payload = b[c.payloadAt:end:end]
-	return n, nil
+	return len(raw), nil
 }

@@ -66,8 +66,25 @@ func (d *Decoder) Next(b []byte, f *Frame) (n int, err error) {
 			return n, nil
 		}
 	}
-	if d.path == pathCompiled {
-		return d.nextCompiled(b, f)
+	if c := &d.compiled; d.path == pathCompiled && len(b) >= c.need {
+		first, second := c.words(b)
+		length, cmd := c.length.of(first, second), c.cmd.of(first, second)
+		if c.accepts(first, length, cmd) {
+			n = c.base + int(length)
+			if len(b) < n {
+				return 0, nil
+			}
+			version, flag := c.version.of(first, second), c.flag.of(first, second)
+			if c.verify {
+				return d.verified(b[:n:n], f, version, cmd, flag)
+			}
+			f.Version = uint32(version)
+			f.Cmd = uint32(cmd)
+			f.Flag = uint32(flag)
+			f.Raw = b[:n:n]
+			f.Payload = b[c.payloadAt:n:n]
+			return n, nil
+		}
 	}
 	return d.nextByLayout(b, f)
 }
@@ -152,6 +169,9 @@ func (d *Decoder) checkMagic(b []byte) (whole bool, reject *RejectError) {
 	t := &d.format.table
 	client := t.answer == nil || d.from != FromServer
 	server := t.answer != nil && d.from != FromClient
+	if end := t.magicAt + len(t.magic); client && len(b) >= end && string(b[t.magicAt:end]) == string(t.magic) {
+		return true, nil
+	}
 	for i := range t.magic {
 		at := t.magicAt + i
 		if at >= len(b) {

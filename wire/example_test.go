@@ -159,3 +159,87 @@ func ExampleParseCommandRange() {
 	// 0x01 0x10-0x80
 	// true false
 }
+
+// A protocol is declared, not programmed: where its fields lie, what is a ping,
+// and what pairs an answer with its request. This is memcached's binary protocol.
+func ExampleNewFormat() {
+	memcached, err := wire.NewFormat("memcached", wire.Layout{
+		Header:            24,
+		Magic:             []byte{0x80}, // of a request
+		AnswerMagic:       []byte{0x81},
+		Cmd:               wire.Field{Offset: 1, Size: 1},
+		LengthFieldOffset: 8,
+		LengthFieldLength: 4,
+		ID:                wire.IDField{Offset: 12, Size: 4},
+		Heartbeat: wire.Heartbeat{ // NOOP
+			Ping: wire.Match{From: wire.FromClient, Cmd: wire.Is(0x0A)},
+			Pong: &wire.Reply{},
+		},
+		Asks:    wire.Match{From: wire.FromClient},
+		Answers: wire.Match{From: wire.FromServer},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	d, err := memcached.NewDecoder(wire.Rules{MaxPayload: 1 << 16})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	noop := []byte("\x80\x0A\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x2A\x00\x00\x00\x00\x00\x00\x00\x00")
+	var f wire.Frame
+	if _, err := d.Next(noop, &f); err != nil {
+		fmt.Println(err)
+		return
+	}
+	id, _ := memcached.ID(&f)
+	fmt.Println("ping:", memcached.IsPing(&f), "id:", id)
+	fmt.Printf("pong: %x\n", memcached.AppendPong(nil, &f))
+	// Output:
+	// ping: true id: 42
+	// pong: 810a000000000000000000000000002a0000000000000000
+}
+
+// A declaration that cannot be is refused with what clashes.
+func ExampleNewFormat_refused() {
+	_, err := wire.NewFormat("meter", wire.Layout{
+		Magic:             []byte("MC"),
+		Cmd:               wire.Field{Offset: 2, Size: 2},
+		Flag:              wire.Field{Offset: 3, Size: 1},
+		LengthFieldOffset: 4,
+		LengthFieldLength: 4,
+	})
+	fmt.Println(err)
+	// Output:
+	// format "meter": cmd (bytes 2 to 3) and flag (byte 3) overlap
+}
+
+// The decoder of a Netty pipeline, with the arguments of its constructor.
+func ExampleLengthFieldBasedFrameDecoder() {
+	d, err := wire.NewLengthFieldBasedFrameDecoder(wire.BigEndian, 16, 0, 2, 0, 2, true)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	in := []byte("\x00\x05hello\x00\x10" + "longer than that" + "\x00\x05world\x00")
+	for {
+		frame, n, err := d.Decode(in)
+		switch {
+		case err != nil:
+			fmt.Println(err)
+		case frame != nil:
+			fmt.Printf("%q\n", frame)
+		case n == 0:
+			fmt.Println(len(in), "byte kept")
+			return
+		}
+		in = in[n:]
+	}
+	// Output:
+	// "hello"
+	// Adjusted frame length exceeds 16: 18 - discarded
+	// "world"
+	// 1 byte kept
+}

@@ -50,6 +50,9 @@ func (f *Format) Append(dst []byte, version, cmd, flag uint32, payload []byte) (
 // AppendFrom is Append for frames of either direction, which matters to formats
 // whose magic says it.
 func (f *Format) AppendFrom(dst []byte, from Direction, version, cmd, flag uint32, payload []byte) ([]byte, error) {
+	if f.path == pathStraight && version == Version && cmd|flag <= 0xFF && len(payload) <= MaxPayload {
+		return AppendFrame(dst, uint8(cmd), uint8(flag), payload), nil
+	}
 	switch {
 	case !f.version.fits(uint64(version)):
 		return dst, f.misfit("version", uint64(version), f.version.max())
