@@ -82,7 +82,7 @@ func TestBackendThatNeverReads(t *testing.T) {
 				if sent*100 > buffer+100 {
 					t.Errorf("%d bytes taken", sent*100)
 				}
-				time.Sleep(timeout - 1)
+				time.Sleep(timeout - time.Nanosecond)
 				if p.tookRooms() != 0 || p.lease.Backend() == "" {
 					t.Error("given up too early")
 				}
@@ -101,6 +101,27 @@ func TestBackendThatNeverReads(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a link that has ended did not take no longer counts: there is room at once, not only when there is another link.
+func TestRoomAfterALoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork("a:1")
+		n["a:1"].behave = deaf(time.Second)
+		p := lease(t, n.group(t, Config{MinLinks: -1, Buffer: 1000}))
+		synctest.Wait()
+		for !p.say("x") {
+		}
+		time.Sleep(time.Second - time.Nanosecond)
+		if p.tookRooms() != 0 {
+			t.Error("Room although nothing was read")
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if p.tookRooms() != 1 || p.lease.Backend() != "" {
+			t.Error("no Room when the link had ended")
+		}
+	})
 }
 
 // A client that takes no more stops its backend, for as long as it wants: the heartbeat does not end a link that is not read.
@@ -280,10 +301,10 @@ func TestBadBackends(t *testing.T) {
 				g := n.group(t, Config{MinLinks: -1, Policy: First, OnLoss: Close, Heartbeat: &keepalive.Heartbeat{Interval: 30 * time.Second, Jitter: -1}})
 				p := lease(t, g)
 				if tt.after > 0 {
-					time.Sleep(tt.after - 1)
+					time.Sleep(tt.after - time.Nanosecond)
 					synctest.Wait()
 					p.expect(p.got...) // still there
-					time.Sleep(1)
+					time.Sleep(time.Nanosecond)
 				}
 				synctest.Wait()
 				p.expectLost(ErrLost)
@@ -330,33 +351,35 @@ func TestFramesComeInRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork("a:1")
 		n["a:1"].behave = func(v *visit) {
-			var b []byte
-			for _, s := range []string{"1", "2", "ping", "3", "4", "5"} {
-				if s == "ping" {
-					b = wire.AppendFrame(b, wire.CmdPing, wire.FlagReq, nil)
-					continue
+			go v.mute()
+			for _, piece := range [][]string{{"1", "2", "ping", "3", "4", "5"}, {"6"}, {"ping", "7"}, {"ping"}, {"8", "ping"}} {
+				var b []byte
+				for _, s := range piece {
+					if s == "ping" {
+						b = wire.AppendFrame(b, wire.CmdPing, wire.FlagReq, []byte("p")) // as long as the others
+						continue
+					}
+					b = wire.AppendFrame(b, 0x10, 0, []byte(s))
 				}
-				b = wire.AppendFrame(b, 0x10, 0, []byte(s))
+				_, _ = v.nc.Write(b)
 			}
-			_, _ = v.nc.Write(b)
-			v.mute()
+			<-v.left
 		}
-		p := &counter{}
+		p := &counter{peer: peer{t: t}}
 		n.group(t, Config{MinLinks: -1}).Lease(p)
 		synctest.Wait()
-		equal(t, "runs of frames", p.runs, []int{2, 3})
+		equal(t, "runs of frames", p.runs, []int{2, 3, 1, 1, 1})
+		p.expect("1", "2", "3", "4", "5", "6", "7", "8")
 	})
 }
 
 // counter is a client that counts the frames of each run.
 type counter struct {
-	quitter
-	runs []int
+	peer
+	runs []int // of the connection's goroutine
 }
 
-func (c *counter) Frames(_ []byte, n int) (full bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *counter) Frames(run []byte, n int) (full bool) {
 	c.runs = append(c.runs, n)
-	return false
+	return c.peer.Frames(run, n)
 }

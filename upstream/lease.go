@@ -121,19 +121,15 @@ func (l *Lease) take(link *link) {
 // use sends what has waited over a link that has been bound to the lease, and all that follows.
 func (l *Lease) use(link *link) {
 	l.mu.Lock()
-	switch {
-	case link.lost: // since bind, and the lease may have another one by now
-		l.mu.Unlock()
-		return
-	case l.ended.Load():
+	if l.ended.Load() {
 		l.mu.Unlock()
 		link.conn.Close(errReleased)
 		return
 	}
 	asks := l.kept.Load()
 	l.asked.Add(asks)
-	full, err := link.conn.Write(l.held)
-	if err != nil { // it is ending, and lost will be told; nothing has gone
+	full, err := link.conn.Write(l.held) // of nothing, too: it fails if the link has ended since bind
+	if err != nil {                      // then lost was told or will be, and may have found another link; nothing has gone
 		l.answered(int(asks))
 		l.mu.Unlock()
 		return
@@ -183,7 +179,6 @@ func (l *Lease) room(from *link) {
 // lost is told that the lease's link is no more. The client goes on over another one, if it may and can.
 func (l *Lease) lost(link *link, cause error) {
 	l.mu.Lock()
-	link.lost = true
 	l.link = nil
 	if l.ended.Load() {
 		l.mu.Unlock()

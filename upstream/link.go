@@ -25,8 +25,6 @@ type link struct {
 	earlyCount count
 	gone       bool // it is no more, and nobody ever had it
 
-	lost bool // its lease knows that it is no more; guarded by the lease's lock
-
 	// The connection's goroutine owns these, from the moment at which lease is set.
 	start, end int    // the run of neighbouring frames not yet delivered is piece[start:end]
 	run        count  // what is in it

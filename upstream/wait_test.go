@@ -46,32 +46,40 @@ func TestFramesWaitForABackend(t *testing.T) {
 // Beyond Buffer Send says full, and Room says when it is over: once, and not before.
 func TestBufferIsBounded(t *testing.T) {
 	const buffer = 1000
-	frame := strings.Repeat("x", 100-wire.HeaderLen)
-	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork("a:1")
-		n["a:1"].stop()
-		p := lease(t, n.group(t, Config{Buffer: buffer}))
-		for i := range 12 {
-			if full, want := p.say(frame), (i+1)*100 >= buffer; full != want {
-				t.Errorf("frame %d of 100 bytes: full is %v", i+1, full)
-			}
-		}
-		time.Sleep(900 * time.Millisecond)
-		if p.tookRooms() != 0 {
-			t.Error("Room while the frames still wait")
-		}
-		n["a:1"].start()
-		time.Sleep(200 * time.Millisecond)
-		if got := p.tookRooms(); got != 1 {
-			t.Errorf("Room was called %d times, not once", got)
-		}
-		if got := len(n["a:1"].got()); got != 12 {
-			t.Errorf("%d frames arrived, not 12", got)
-		}
-		if p.say(frame) {
-			t.Error("still full")
-		}
-	})
+	payload := strings.Repeat("x", 100-wire.HeaderLen)
+	for _, frames := range []int{9, 10, 12} {
+		t.Run(fmt.Sprint(frames), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNetwork("a:1")
+				n["a:1"].stop()
+				p := lease(t, n.group(t, Config{Buffer: buffer}))
+				for i := range frames {
+					if full, want := p.say(payload), (i+1)*100 >= buffer; full != want {
+						t.Errorf("frame %d of 100 bytes: full is %v", i+1, full)
+					}
+				}
+				time.Sleep(900 * ms)
+				if p.tookRooms() != 0 {
+					t.Error("Room while the frames still wait")
+				}
+				n["a:1"].start()
+				time.Sleep(200 * ms)
+				want := 0
+				if frames*100 >= buffer {
+					want = 1
+				}
+				if got := p.tookRooms(); got != want {
+					t.Errorf("Room was called %d times, not %d", got, want)
+				}
+				if got := len(n["a:1"].got()); got != frames {
+					t.Errorf("%d frames arrived", got)
+				}
+				if p.say(payload) {
+					t.Error("still full")
+				}
+			})
+		})
+	}
 }
 
 // Who waits longest is served first.
@@ -109,7 +117,7 @@ func TestCloseWhileWaiting(t *testing.T) {
 		up    bool
 	}{
 		{"before the dial has begun", 0, 0, false},
-		{"between two dials", 0, 1200 * time.Millisecond, false},
+		{"between two dials", 0, 1200 * ms, false},
 		{"while dialling", time.Second, time.Second / 2, true},
 		{"at the moment at which the dial ends", time.Second, time.Second, true},
 	} {
