@@ -40,9 +40,9 @@ func (c *conn) Data(now time.Time, b []byte) (used int, next transport.Next) {
 	p := piece{b: b, lease: c.lease.Load()}
 	used, next = c.walk(&p, now)
 	c.note(now, &p, used < len(b) || c.skip > 0)
+	c.count(&p, used)
 	c.forward(&p)
 	c.answer(&p)
-	c.count(&p, used)
 	if next == transport.More && (c.upFull.Load() || c.ownFull.Load()) {
 		c.held = true
 		next = transport.Pause

@@ -21,6 +21,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/mholt/caddy-l4/layer4"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
@@ -377,7 +378,12 @@ func (r *recorder) of(handler, msg string) []line {
 // metric returns the value of a metric of a handler, 0 where there is none. Further labels come in pairs.
 func metric(t testing.TB, name, handler string, labels ...string) float64 {
 	t.Helper()
-	families, err := provisioned.GetMetricsRegistry().Gather()
+	return metricIn(t, provisioned.GetMetricsRegistry(), name, handler, labels...)
+}
+
+func metricIn(t testing.TB, registry prometheus.Gatherer, name, handler string, labels ...string) float64 {
+	t.Helper()
+	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
