@@ -40,13 +40,11 @@ func (c *caddy) dialTLS(addr string) *device {
 	c.t.Helper()
 	var nc *tls.Conn
 	eventually(c.t, "TLS with a certificate of Caddy's own CA", func() (ok bool) {
-		pem, err := os.ReadFile(c.rootFile())
+		conf, err := trusting(c.rootFile())
 		if err != nil {
 			return false
 		}
-		roots := x509.NewCertPool()
-		roots.AppendCertsFromPEM(pem)
-		nc, err = tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", addr, &tls.Config{ServerName: "localhost", RootCAs: roots})
+		nc, err = tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", addr, conf)
 		return err == nil
 	})
 	return newDevice(c.t, nc)
@@ -55,6 +53,19 @@ func (c *caddy) dialTLS(addr string) *device {
 // rootFile is the certificate of Caddy's own CA.
 func (c *caddy) rootFile() string {
 	return filepath.Join(c.home, "caddy", "pki", "authorities", "local", "root.crt")
+}
+
+// trusting is the configuration of a client that trusts the CA in the file alone, and wants a certificate for localhost.
+func trusting(file string) (*tls.Config, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s has no certificate", file)
+	}
+	return &tls.Config{ServerName: "localhost", RootCAs: roots}, nil
 }
 
 func newDevice(t testing.TB, nc net.Conn) *device {
