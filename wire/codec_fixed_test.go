@@ -91,7 +91,7 @@ func TestFixedEverything(t *testing.T) {
 	}
 }
 
-// What has no order in bytes has none in either.
+// Numbers and arrays need no struct around them.
 func TestFixedSingle(t *testing.T) {
 	type level uint16
 	testCodec(t, Codec[level](MustFixed[level](BigEndian)), 7, codecRow[level]{"big", 0x0102, "\x01\x02"})
@@ -168,7 +168,7 @@ func TestFixedNaN(t *testing.T) {
 	c := MustFixed[[2]float32](BigEndian)
 	const payload = "\x7F\xA0\x00\x01\xFF\xC0\x00\x00" // one signals, one is quiet
 	var v [2]float32
-	if err := c.Unmarshal([]byte(payload), &v); err != nil || v[0] == v[0] || v[1] == v[1] {
+	if err := c.Unmarshal([]byte(payload), &v); err != nil || !math.IsNaN(float64(v[0])) || !math.IsNaN(float64(v[1])) {
 		t.Fatalf("got %v, %v", v, err)
 	}
 	if got, err := c.MarshalAppend(nil, v); err != nil || string(got) != payload {
@@ -176,7 +176,7 @@ func TestFixedNaN(t *testing.T) {
 	}
 }
 
-// The bytes are those of encoding/binary, both ways.
+// The bytes are those of encoding/binary; FuzzFixed says the same of any bytes that come.
 func TestFixedAsEncodingBinary(t *testing.T) {
 	for order, std := range map[ByteOrder]binary.AppendByteOrder{BigEndian: binary.BigEndian, LittleEndian: binary.LittleEndian} {
 		want, err := binary.Append(nil, std.(binary.ByteOrder), everythingValue)
@@ -271,10 +271,10 @@ func TestFixedRuns(t *testing.T) {
 		{"a gap in memory", MustFixed[struct {
 			A byte
 			B struct {
-				_ [0]uint64
+				_ [0]uint32
 				C byte
 			}
-		}](BigEndian).layout.runs, []fixedRun{{fixedByte, 0, 1}, {fixedByte, 8, 1}}},
+		}](BigEndian).layout.runs, []fixedRun{{fixedByte, 0, 1}, {fixedByte, 4, 1}}},
 		{"padding", MustFixed[struct {
 			_ byte
 			_ [3]uint16
