@@ -3,13 +3,13 @@ package handler
 import (
 	"bytes"
 	"encoding/binary"
-	"io"
 	"net"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-gopr/caddy-gopr/gateway"
 	"github.com/caddy-gopr/caddy-gopr/transport"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
@@ -31,6 +31,9 @@ func TestPending(t *testing.T) {
 		for {
 			n, err := to.Write(f)
 			taken += n
+			if taken > 1<<20 {
+				t.Fatalf("%d bytes were taken, and no end of it", taken)
+			}
 			if err != nil {
 				_ = to.SetWriteDeadline(time.Time{})
 				return taken
@@ -243,19 +246,37 @@ func (s slowReader) Read(b []byte) (int, error) { return s.Conn.Read(b[:min(len(
 // TestGreeting: what a backend says before its client is known to it waits for the client, however much it is, and all of it arrives.
 func TestGreeting(t *testing.T) {
 	hello := bytes.Repeat(frame(0x30, 0, string(make([]byte, 500))), 400)
-	h := forwarding(t, loopback(t, func(nc net.Conn) {
-		go func() { _, _ = io.Copy(io.Discard, nc) }()
-		if _, err := nc.Write(hello); err != nil {
-			t.Errorf("the greeting: %v", err)
+	greeting := loopback(t, func(nc net.Conn) {
+		go func() { _, _ = nc.Write(hello) }() // fails where nobody came for it
+		discard(nc)
+	})
+	t.Run("on a link of its own", func(t *testing.T) {
+		h := forwarding(t, greeting, small)
+		for range 20 {
+			c := onTCP(t, h)
+			c.expect(hello)
+			_ = c.Close()
+			<-c.done
 		}
-		var one [1]byte
-		_, _ = nc.Read(one[:])
-		_ = nc.Close()
-	}), small)
-	for range 20 {
-		c := onTCP(t, h)
-		c.expect(hello)
-		_ = c.Close()
-		<-c.done
-	}
+	})
+	t.Run("on a link that waited for it", func(t *testing.T) {
+		h := forwarding(t, greeting, func(h *Handler) {
+			h.Limits = &Limits{Pending: 1} // full with the first frame, before the client's lease is known to it
+			h.Upstream.Connections.Min = new(int(1))
+		})
+		group := h.settings.upstream.acquire()
+		defer gateway.ReleaseGroup(group)
+		if _, err := group.Upstream(); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			eventually(t, "a spare link", func() bool {
+				return metric(t, "upstream_links", h.Name, "backend", "backend:9000", "state", "spare") == 1
+			})
+			c := onTCP(t, h)
+			c.expect(hello)
+			_ = c.Close()
+			<-c.done
+		}
+	})
 }
