@@ -124,9 +124,6 @@ func echoes(nc net.Conn, _ <-chan struct{}) {
 	}
 }
 
-// hangsUp accepts and closes.
-func hangsUp(net.Conn, <-chan struct{}) {}
-
 // hangsUpWhenAsked closes at the first frame.
 func hangsUpWhenAsked(nc net.Conn, _ <-chan struct{}) {
 	_, _ = (&device{Conn: nc, forever: true}).next()
