@@ -54,23 +54,23 @@ func (r *recorder) Drained() { r.drained.Add(1) }
 // served is a Conn that is served, and what comes of it.
 type served struct {
 	*Conn
-	t   *testing.T
-	rec *recorder
-	end chan error
+	test *testing.T
+	rec  *recorder
+	end  chan error
 }
 
 func serveConn(t *testing.T, nc net.Conn, cfg *ConnConfig, rec *recorder) *served {
-	s := &served{Conn: NewConn(nc, cfg, rec), t: t, rec: rec, end: make(chan error, 1)}
+	s := &served{Conn: NewConn(nc, cfg, rec), test: t, rec: rec, end: make(chan error, 1)}
 	go func() { s.end <- s.Serve(context.Background()) }()
 	return s
 }
 
 // wait returns what Serve returned, which Ending must have been told, too.
 func (s *served) wait() error {
-	s.t.Helper()
+	s.test.Helper()
 	err := <-s.end
 	if !slices.Equal(s.rec.endings, []error{err}) {
-		s.t.Errorf("Ending was told %v, and Serve returned %v", s.rec.endings, err)
+		s.test.Errorf("Ending was told %v, and Serve returned %v", s.rec.endings, err)
 	}
 	return err
 }
@@ -320,7 +320,12 @@ func TestConnPauseIsNotSilence(t *testing.T) {
 		s, p := pair(t, cfg, rec)
 		rest := frame(0x11, 0, "rest")
 		p.write(append(frame(0x10, 0, "first"), rest[:5]...))
-		time.Sleep(time.Hour) // nothing is read, and nobody is blamed for it; no ping blocks the pipe
+		time.Sleep(time.Hour) // nothing is read, and nobody is blamed for it
+		s.t.Wake()
+		synctest.Wait()
+		if got := s.Unsent(); got != 0 {
+			t.Errorf("%d bytes are unsent: a ping, whose pong would not be read", got)
+		}
 		s.Resume()
 		time.Sleep(9 * time.Second) // the frame has its whole time again
 		p.write(rest[5:])
@@ -374,7 +379,7 @@ func TestConnResumeBeforePause(t *testing.T) {
 		rec := &recorder{pause: true}
 		rec.onFrame = func(*wire.Frame) { s.Resume() } // before Flush has returned false
 		ours, theirs := net.Pipe()
-		s = &served{Conn: NewConn(ours, nil, rec), t: t, rec: rec, end: make(chan error, 1)}
+		s = &served{Conn: NewConn(ours, nil, rec), test: t, rec: rec, end: make(chan error, 1)}
 		go func() { s.end <- s.Serve(context.Background()) }()
 		p := &peer{t: t, nc: theirs}
 		p.send(0x10, 0, "one")

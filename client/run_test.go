@@ -317,8 +317,9 @@ func TestEndInEveryState(t *testing.T) {
 		for _, by := range []string{"context", "Close"} {
 			t.Run(state.String()+" by "+by, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
+					var h history
 					n := newNetwork()
-					c, err := New("peer", Options{Dial: n.Dial})
+					c, err := New("peer", Options{Dial: n.Dial, OnState: h.add})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -342,6 +343,9 @@ func TestEndInEveryState(t *testing.T) {
 					}
 					if got := time.Since(begin); got != 0 {
 						t.Errorf("ended after %v, want at once", got)
+					}
+					if got := h.last(); got.From != state || got.To != Closed { // a dial that was given up is no failure
+						t.Errorf("last change: %v, want %v to closed", got, state)
 					}
 					s := c.Status()
 					if s.State != Closed || !s.NextDial.IsZero() || !errors.Is(s.LastErr, ErrClosed) || s.RemoteAddr != nil {

@@ -111,7 +111,7 @@ func (l *link) put(cmd, flag uint8, payload []byte, asks *call) error {
 	}
 	*l.batch = wire.AppendFrame(*l.batch, cmd, flag, payload)
 	if l.writing {
-		l.measure(false)
+		l.measure(false) // there was room, so this can only close it
 		return nil
 	}
 	l.writing = true

@@ -150,6 +150,7 @@ func TestIdleHoldsNothing(t *testing.T) {
 	for _, how := range []string{"by itself", "after a Wake"} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
+			const want = "piece: false, rest: 0, own: 0, unsettled: false"
 			var next time.Time
 			seen := make(chan string, 10)
 			l := &life{deadline: func() time.Time { return next }}
@@ -161,9 +162,13 @@ func TestIdleHoldsNothing(t *testing.T) {
 				seen <- "data"
 				return len(b) - len(b)%2_000, More
 			}
-			l.tick = func(time.Time) Next {
+			l.tick = func(now time.Time) Next {
+				holds := fmt.Sprintf("piece: %v, rest: %d, own: %d, unsettled: %v", s.piece != nil, cap(s.rest), cap(s.own), s.unsettled)
 				next = time.Time{}
-				seen <- fmt.Sprintf("piece: %v, rest: %d, own: %d, unsettled: %v", s.piece != nil, cap(s.rest), cap(s.own), s.unsettled)
+				if how == "by itself" && holds != want {
+					next = now.Add(settle / 4) // a machine may be slow
+				}
+				seen <- holds
 				return More
 			}
 			s.run(t)
@@ -171,14 +176,17 @@ func TestIdleHoldsNothing(t *testing.T) {
 				must(t, s.peer, make([]byte, 1_000))
 				within(t, seen, part)
 			}
-			if how == "after a Wake" {
-				s.Wake()
-				within(t, seen, "the tick that has it read again")
-				s.Wake()
+			for range 20 {
+				if how == "after a Wake" {
+					s.Wake() // it may be seen before the reading that the last one has begun
+				}
+				if holds := within(t, seen, "the tick"); holds == want {
+					return
+				} else {
+					t.Log(holds)
+				}
 			}
-			if got, want := within(t, seen, "the tick"), "piece: false, rest: 0, own: 0, unsettled: false"; got != want {
-				t.Errorf("it holds %s", got)
-			}
+			t.Error("it holds that for long")
 		})
 	}
 }

@@ -81,6 +81,9 @@ func (c *Conn) try(b []byte) (rest []byte, err error) {
 	c.wbuf = b
 	c.mu.Unlock()
 	err = c.raw.Write(c.onWritable)
+	if isTimeout(err) {
+		err = ErrClosed // nobody but close has set a deadline: the time for last words is over
+	}
 	c.mu.Lock()
 	n, sys := c.wn, c.wsys
 	c.wbuf, c.wsys, c.wn = nil, nil, 0

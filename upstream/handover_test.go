@@ -48,13 +48,14 @@ func TestLinkLostBeforeUse(t *testing.T) {
 				lock := die(first)
 				if told {
 					lock.Unlock()
-					synctest.Wait() // it is, and has the other spare link
+					time.Sleep(time.Second) // it is, and has the other spare link
 					p.lease.use(first)
 				} else {
 					p.lease.use(first)
 					lock.Unlock()
 				}
 				p.ask("2")
+				time.Sleep(time.Second)
 				synctest.Wait()
 				if waits {
 					p.expect("1", "2")
@@ -117,6 +118,21 @@ func TestDeadSpareCostsNoPlace(t *testing.T) {
 			t.Error("the second was served before")
 		}
 		first.lease.Close()
+	})
+}
+
+// A link that was ended for too many early frames is no client's any more, though it is not over yet.
+func TestNoLinkWithAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newNetwork("a:1").group(t, Config{Buffer: 100})
+		synctest.Wait()
+		p, l := taken(t, g)
+		l.keep(make([]byte, 101), count{frames: 1})
+		if l.bind(p.lease) {
+			t.Error("it is given to a client")
+		}
+		p.expect()
+		p.lease.Close()
 	})
 }
 

@@ -205,8 +205,8 @@ func (l *Lease) lost(link *link, cause error) {
 	}
 }
 
-// next says when the lease may have another link, or why it ends. After a link that was stable it is at once: whether the backend is there is the
-// backend's own state to say. l.mu is held.
+// next says when the lease may have another link, or why it ends. After a link that was stable under this client, however old it was when he got it, it is
+// at once: whether the backend is there is the backend's own state to say. l.mu is held.
 func (l *Lease) next(link *link, cause error, now time.Time) (wait time.Duration, err error) {
 	settings := l.g.cfg.Reconnect
 	switch n := l.asked.Load(); {
@@ -216,7 +216,7 @@ func (l *Lease) next(link *link, cause error, now time.Time) (wait time.Duration
 		return 0, cause
 	case l.g.cfg.OnLoss == Close:
 		return 0, fmt.Errorf("%w: %s: %w", ErrLost, link.b.name, cause)
-	case now.Sub(link.up) >= settings.Stable:
+	case now.Sub(link.bound) >= settings.Stable:
 		l.retry = nil
 		return 0, nil
 	case l.retry == nil:

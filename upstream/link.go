@@ -25,6 +25,8 @@ type link struct {
 	earlyCount count
 	gone       bool // it is no more, and nobody ever had it
 
+	bound time.Time // when lease was set, for that lease alone
+
 	// The connection's goroutine owns these, from the moment at which lease is set.
 	start, end int    // the run of neighbouring frames not yet delivered is piece[start:end]
 	run        count  // what is in it
@@ -118,6 +120,7 @@ func (l *link) bind(lease *Lease) bool {
 	if l.gone {
 		return false
 	}
+	l.bound = time.Now()
 	lease.source.Store(l)
 	if len(l.early) > 0 { // under the lock, so that nothing newer overtakes it
 		l.pass(lease, l.early, l.earlyCount)

@@ -91,6 +91,24 @@ func TestLeastConnFillsUp(t *testing.T) {
 	})
 }
 
+// Among backends with as few clients, each has its turn: or the first one would get all clients of a quiet group.
+func TestLeastConnTakesTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newNetwork("a:1", "b:1", "c:1").group(t, Config{Policy: LeastConn})
+		synctest.Wait()
+		served := make(map[string]int)
+		for range 9 {
+			p := lease(t, g)
+			served[p.lease.Backend()]++
+			p.lease.Close()
+			synctest.Wait()
+		}
+		if served["a:1"] != 3 || served["b:1"] != 3 || served["c:1"] != 3 {
+			t.Errorf("served: %v", served)
+		}
+	})
+}
+
 // Clients that are on their way count, spares that are do not.
 func TestLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

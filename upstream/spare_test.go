@@ -3,6 +3,7 @@ package upstream
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,12 +45,49 @@ func TestWarmLinkIsThereAtOnce(t *testing.T) {
 	})
 }
 
+// A client that waits has the first link that comes, whomever it was dialled for.
+func TestFirstLinkThatComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork("a:1")
+		n["a:1"].delay = time.Second
+		g := n.group(t, Config{})
+		time.Sleep(time.Second / 2)
+		p := lease(t, g) // has another one dialled
+		p.ask("hello")
+		time.Sleep(time.Second / 2)
+		synctest.Wait()
+		p.expect("hello")
+		time.Sleep(time.Second)
+		if b := g.Stat().Backends[0]; b.Dials != 2 || b.Links != 2 || b.Spare != 1 {
+			t.Errorf("%+v", b)
+		}
+	})
+}
+
+// Spares that were dialled together and end one after the other are one failure.
+func TestSparesEndTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork("a:1")
+		var visits atomic.Int64
+		n["a:1"].behave = func(v *visit) {
+			deaf(time.Duration(1+visits.Add(1)) * 100 * ms)(v)
+		}
+		begin := time.Now()
+		g := n.group(t, Config{MinLinks: 5})
+		time.Sleep(time.Second)
+		if b := g.Stat().Backends[0]; b.Failures != 1 || b.Lost != 5 || !b.NextDial.Equal(begin.Add(1200*ms)) {
+			t.Errorf("%+v", b)
+		}
+	})
+}
+
 // A spare that ends is no client's loss, whoever is there.
 func TestSpareEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork("a:1")
 		g := n.group(t, Config{OnLoss: Close})
-		p := lease(t, g)
+		synctest.Wait()
+		p := lease(t, g) // has the first
 		time.Sleep(time.Minute)
 		n["a:1"].visit(1).nc.Close()
 		synctest.Wait()
