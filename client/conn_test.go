@@ -327,6 +327,9 @@ func TestConnPauseIsNotSilence(t *testing.T) {
 			t.Errorf("%d bytes are unsent: a ping, whose pong would not be read", got)
 		}
 		s.Resume()
+		if f, err := p.next(); err != nil || f.Cmd != wire.CmdPing {
+			t.Errorf("peer read %v, %v, want the ping that is due", f, err)
+		}
 		time.Sleep(9 * time.Second) // the frame has its whole time again
 		p.write(rest[5:])
 		p.nc.Close()
