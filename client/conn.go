@@ -43,9 +43,11 @@ type PongReceiver interface {
 
 // ConnConfig is what connections of one kind share. It is not changed while they live.
 type ConnConfig struct {
-	// Decoder cuts what the peer sends into frames, and says which it accepts. nil: GOPR, all commands, payloads up to 65535 bytes.
+	// Format is what the frames look like, and which of them are the heartbeat's. nil: GOPR.
+	Format *wire.Format
+	// Decoder cuts what the peer sends into frames of the Format, and says which it accepts. nil: all commands, payloads of any length that the format has.
 	Decoder *wire.Decoder
-	// Heartbeat is how often the peer is pinged, and how long its answer may take. nil, or an Interval of 0: no pings.
+	// Heartbeat is how often the peer is pinged, and how long its answer may take. nil, an Interval of 0, or a format without pings: no pings.
 	Heartbeat *keepalive.Heartbeat
 	// Limits.Frame is how long the peer may take to complete a frame that it has begun; Limits.Idle, how long it may be silent. nil, or 0: without limit.
 	Limits *keepalive.Limits
@@ -56,10 +58,12 @@ type ConnConfig struct {
 // Conn is one established connection to a peer: it cuts the stream into frames, answers the peer's pings, sends its own and measures the round trip, and
 // ends when the peer is silent, dead or wrong. It does not come back; [Client] and the upstream pool make it come back.
 type Conn struct {
-	cfg *ConnConfig
-	dec *wire.Decoder
-	t   *transport.Conn
-	r   Receiver
+	cfg    *ConnConfig
+	format *wire.Format
+	dec    *wire.Decoder
+	beat   *keepalive.Heartbeat // nil: no pings
+	t      *transport.Conn
+	r      Receiver
 
 	// The connection's goroutine owns these.
 	watch  keepalive.Watch
@@ -76,28 +80,34 @@ type Conn struct {
 	end error // what Close was given
 }
 
-// pingCmd and the like say what a heartbeat is on GOPR.
-const (
-	pingCmd, pingFlag = uint32(wire.CmdPing), uint32(wire.FlagReq)
-	pongCmd, pongFlag = uint32(wire.CmdPong), uint32(wire.FlagRsp)
-)
+var defaultDecoder = sync.OnceValue(func() *wire.Decoder { return newDecoder(wire.GOPR) })
 
-var defaultDecoder = sync.OnceValue(func() *wire.Decoder {
-	d, err := wire.GOPR.NewDecoder(wire.Rules{})
+func newDecoder(f *wire.Format) *wire.Decoder {
+	d, err := f.NewDecoder(wire.Rules{})
 	if err != nil {
-		panic(err) // the zero rules are GOPR's own
+		panic(err) // the zero rules are every format's own
 	}
 	return d
-})
+}
 
 // NewConn wraps an established connection. The caller must call [Conn.Serve], which closes nc. cfg may be nil: no heartbeat, no limits.
 func NewConn(nc net.Conn, cfg *ConnConfig, r Receiver) *Conn {
 	if cfg == nil {
 		cfg = &ConnConfig{}
 	}
-	c := &Conn{cfg: cfg, dec: cfg.Decoder, r: r}
-	if c.dec == nil {
+	c := &Conn{cfg: cfg, format: cfg.Format, dec: cfg.Decoder, r: r}
+	if c.format == nil {
+		c.format = wire.GOPR
+	}
+	switch {
+	case c.dec != nil:
+	case c.format == wire.GOPR:
 		c.dec = defaultDecoder()
+	default:
+		c.dec = newDecoder(c.format)
+	}
+	if c.format.HasHeartbeat() {
+		c.beat = cfg.Heartbeat
 	}
 	c.start(time.Now())
 	c.t = transport.New(nc, cfg.Transport, logic{c})
@@ -106,8 +116,8 @@ func NewConn(nc net.Conn, cfg *ConnConfig, r Receiver) *Conn {
 
 // start has the clocks begin now.
 func (c *Conn) start(now time.Time) {
-	if c.cfg.Heartbeat != nil {
-		c.pinger.Start(c.cfg.Heartbeat, now)
+	if c.beat != nil {
+		c.pinger.Start(c.beat, now)
 	}
 	if c.cfg.Limits != nil {
 		c.watch.Start(c.cfg.Limits, now)
@@ -149,6 +159,12 @@ func (c *Conn) ends(err error) transport.Next {
 // Write sends whole frames, back to back. It copies what the socket does not take at once, and never blocks. full: the bound of
 // unsent bytes is exceeded; the caller should wait for Receiver.Drained.
 func (c *Conn) Write(frames []byte) (full bool, err error) { return c.t.Write(frames) }
+
+// Append keeps whole frames for the next Flush: what many append leaves together. It returns what Write returns.
+func (c *Conn) Append(frames []byte) (full bool, err error) { return c.t.Append(frames) }
+
+// Flush sends what was appended; atOnce, before it returns, as far as the socket takes it.
+func (c *Conn) Flush(atOnce bool) { c.t.Flush(atOnce) }
 
 // Resume goes on reading after a Flush that returned false.
 func (c *Conn) Resume() { c.t.Resume() }
@@ -208,9 +224,9 @@ func (l logic) Data(now time.Time, b []byte) (used int, next transport.Next) {
 			break
 		}
 		switch {
-		case f.Cmd == pingCmd && f.Flag == pingFlag:
-			c.pongs = wire.AppendFrame(c.pongs, wire.CmdPong, wire.FlagRsp, f.Payload)
-		case f.Cmd == pongCmd && f.Flag == pongFlag:
+		case c.format.IsPing(f) && !(c.format.PongIsPing() && c.pinger.Outstanding()):
+			c.pongs = c.format.AppendPong(c.pongs, f)
+		case c.format.IsPong(f):
 			c.pong(now, f.Payload)
 		default:
 			c.r.Frame(b, used, used+n, f)
@@ -252,11 +268,15 @@ func (c *Conn) answer() error {
 }
 
 func (c *Conn) pong(now time.Time, payload []byte) {
-	if p, ok := wire.ParsePing(payload); ok {
-		if _, ok := c.pinger.Pong(p.Seq, p.Time, now); ok {
-			c.srtt.Store(int64(c.pinger.RTT().SRTT()))
-			return
-		}
+	ok := false
+	if !c.format.EchoesPing() {
+		_, ok = c.pinger.Answered(now)
+	} else if p, is := wire.ParsePing(payload); is {
+		_, ok = c.pinger.Pong(p.Seq, p.Time, now)
+	}
+	if ok {
+		c.srtt.Store(int64(c.pinger.RTT().SRTT()))
+		return
 	}
 	if r, ok := c.r.(PongReceiver); ok {
 		r.Pong(now, payload)
@@ -273,12 +293,10 @@ func (l logic) Tick(now time.Time) transport.Next {
 	if c.held {
 		return transport.Pause
 	}
-	if c.cfg.Heartbeat != nil {
+	if c.beat != nil {
 		switch c.pinger.Tick(now) {
 		case keepalive.SendPing:
-			seq, at := c.pinger.Ping(now)
-			var buf [64]byte
-			_, _ = c.Write(wire.AppendPing(buf[:0], wire.Ping{Seq: seq, Time: at})) // a failed write ends the connection by itself
+			c.ping(now)
 		case keepalive.Dead:
 			return c.ends(ErrHeartbeat)
 		}
@@ -291,13 +309,26 @@ func (l logic) Tick(now time.Time) transport.Next {
 	return transport.More
 }
 
+// ping sends a ping. Its payload, where the format's may have one, is what its pong is known by.
+func (c *Conn) ping(now time.Time) {
+	seq, at := c.pinger.Ping(now)
+	var buf, frame [64]byte
+	payload := wire.AppendPing(buf[:0], wire.Ping{Seq: seq, Time: at})[wire.HeaderLen:]
+	if !c.format.EchoesPing() {
+		payload = nil
+	}
+	if b, err := c.format.AppendPing(frame[:0], payload); err == nil {
+		_, _ = c.Write(b) // a failed write ends the connection by itself
+	}
+}
+
 func (l logic) Deadline() time.Time {
 	c := l.c
 	var at time.Time
 	if c.held {
 		return at
 	}
-	if c.cfg.Heartbeat != nil {
+	if c.beat != nil {
 		at = c.pinger.Next()
 	}
 	if c.cfg.Limits != nil {

@@ -26,7 +26,7 @@ func (c *Conn) Write(b []byte) (full bool, err error) {
 	if len(b) == 0 {
 		return false, nil
 	}
-	if c.busy || c.raw == nil {
+	if c.busy || c.raw == nil || c.out != nil {
 		c.add(b)
 		if !c.busy {
 			c.seize()
@@ -34,33 +34,41 @@ func (c *Conn) Write(b []byte) (full bool, err error) {
 		}
 	} else {
 		c.seize()
-		c.unsent += len(b)
-		rest, err := c.try(b)
-		c.unsent -= len(b) // addFront counts what is kept
-		if err != nil {
-			c.fail(err)
+		if written, err := c.attempt(b); err != nil && !written {
+			return false, err
+		} else if err != nil {
+			return false, nil // a part is written, so as little is known of b as of what was written before
 		}
-		if c.werr != nil { // ours, or what ended the connection while we tried
-			c.yield()
-			if len(rest) < len(b) {
-				return false, nil // a part is written, so as little is known of b as of what was written before
-			}
-			return false, c.werr
-		}
-		// What others wrote meanwhile is behind the rest of ours.
-		if len(rest) > 0 {
-			c.addFront(rest)
-		}
-		if c.out == nil {
-			c.yield()
-			return false, nil
-		}
-		go c.writeOut()
 	}
 	if c.unsent > c.opt.high() {
 		c.full = true
 	}
 	return c.full, nil
+}
+
+// attempt writes b without blocking, keeps what is left, and has a writer go on if there is anything to send. The caller has seized the connection; attempt
+// yields it, or leaves it to the writer. written: at least a part of b was written. c.mu is held.
+func (c *Conn) attempt(b []byte) (written bool, err error) {
+	c.unsent += len(b)
+	rest, err := c.try(b)
+	c.unsent -= len(b) // addFront counts what is kept
+	written = len(rest) < len(b)
+	if err != nil {
+		c.fail(err)
+	}
+	if c.werr != nil { // ours, or what ended the connection while we tried
+		c.yield()
+		return written, c.werr
+	}
+	if len(rest) > 0 { // what others wrote meanwhile is behind it
+		c.addFront(rest)
+	}
+	if c.out == nil {
+		c.yield()
+		return written, nil
+	}
+	go c.writeOut()
+	return written, nil
 }
 
 // seize makes the caller the one who writes. Close waits until he yields. c.mu is held, busy is not set, and neither is closing: so the
@@ -227,6 +235,10 @@ func (c *Conn) writeError() error {
 func (c *Conn) close(politely bool) {
 	c.mu.Lock()
 	c.closing = true
+	if politely && !c.busy && c.out != nil && c.werr == nil { // appended, not flushed
+		c.seize()
+		go c.writeOut()
+	}
 	if politely && c.busy {
 		_ = c.nc.SetWriteDeadline(time.Now().Add(min(lastWords, c.opt.writeTimeout())))
 	} else {
