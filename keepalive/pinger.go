@@ -151,6 +151,14 @@ func (p *Pinger) Pong(seq uint32, unixNano int64, now time.Time) (rtt time.Durat
 	return rtt, true
 }
 
+// Outstanding says whether a ping waits for its pong.
+func (p *Pinger) Outstanding() bool { return p.sent != 0 && !p.dead }
+
+// Answered takes a pong that echoes nothing, of a protocol whose pongs say no more than that the peer lives: it answers the outstanding ping, if there is one.
+func (p *Pinger) Answered(now time.Time) (rtt time.Duration, ok bool) {
+	return p.Pong(p.seq, p.unixNano, now)
+}
+
 // Resume says that this side reads again after it did not for a while, because
 // it had nowhere to put what it would read. What it did not hear is not the
 // peer's fault: an outstanding ping has its whole timeout again, and is not

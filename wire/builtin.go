@@ -15,7 +15,7 @@ var (
 			Cmd:               Field{Offset: OffsetCmd, Size: 1},
 			Flag:              Field{Offset: OffsetFlag, Size: 1},
 			Heartbeat: Heartbeat{
-				Ping: Match{Cmd: Is(CmdPing), Flag: Has(FlagReq)},
+				Ping: Match{Cmd: Is(CmdPing), Flag: Is(FlagReq)},
 				Pong: &Reply{Cmd: new(uint32(CmdPong)), Flag: new(uint32(FlagRsp)), EchoPayload: true},
 			},
 			Asks:    Match{Flag: Has(FlagReq)},
