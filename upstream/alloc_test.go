@@ -26,7 +26,7 @@ func mirror(nc net.Conn) {
 
 // pinger is a client that waits for as many frames as it has sent.
 type pinger struct {
-	lease *Lease
+	lease Lease
 	back  chan int
 }
 
@@ -49,20 +49,20 @@ func (p *pinger) Lost(error) {}
 
 // round sends n frames in one run, and waits until they have come back.
 func (p *pinger) round(run []byte, n int) {
-	p.lease.Send(run, 0)
+	p.lease.Send(run, n, 0)
 	for n > 0 {
 		n -= <-p.back
 	}
 }
 
-func run(frames, payload int) []byte {
+func runOf(frames, payload int) []byte {
 	return bytes.Repeat(wire.AppendFrame(nil, 0x10, 0, make([]byte, payload)), frames)
 }
 
 func TestSendDoesNotAllocate(t *testing.T) {
 	p := newPinger(t, func(nc net.Conn) { _, _ = io.Copy(io.Discard, onlyReader{nc}) })
-	b := run(10, 64)
-	if n := testing.AllocsPerRun(1000, func() { p.lease.Send(b, 1) }); n > 0 {
+	b := runOf(10, 64)
+	if n := testing.AllocsPerRun(1000, func() { p.lease.Send(b, 1, 1) }); n > 0 {
 		t.Errorf("%v allocations per Send", n)
 	}
 }
@@ -75,7 +75,7 @@ func TestRoundTripDoesNotAllocate(t *testing.T) {
 		t.Skip("the race detector has sync.Pool forget what it holds")
 	}
 	p := newPinger(t, mirror)
-	b := run(10, 64)
+	b := runOf(10, 64)
 	if n := testing.AllocsPerRun(1000, func() { p.round(b, 10) }); n > 0 {
 		t.Errorf("%v allocations per round trip", n)
 	}
@@ -86,7 +86,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 		for _, payload := range []int{64, 1024} {
 			b.Run(fmt.Sprintf("%d frames of %d B", frames, payload), func(b *testing.B) {
 				p := newPinger(b, mirror)
-				r := run(frames, payload)
+				r := runOf(frames, payload)
 				b.SetBytes(int64(2 * len(r)))
 				b.ReportAllocs()
 				for b.Loop() {
@@ -105,7 +105,7 @@ func BenchmarkLease(b *testing.B) {
 	for b.Loop() {
 		p := &pinger{back: make(chan int, 1)}
 		p.lease = g.Lease(p)
-		p.round(run(1, 64), 1)
+		p.round(runOf(1, 64), 1)
 		p.lease.Close()
 	}
 }

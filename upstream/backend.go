@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/client"
@@ -17,6 +18,7 @@ type backend struct {
 	network, addr string
 
 	links   map[*link]struct{} // all that are up
+	growing atomic.Bool        // under request pooling: another link has been asked for
 	spare   []*link            // those without a client, the newest at the end
 	dialing int
 	awaited int // of the dials, those for clients that wait
@@ -111,6 +113,16 @@ func (b *backend) state(now time.Time, attempts int) string {
 	default:
 		return "disconnected"
 	}
+}
+
+// inUse is the number of its links that requests may be sent over, now or when there is room.
+func (b *backend) inUse() (n int) {
+	for l := range b.links {
+		if !l.shared.over() {
+			n++
+		}
+	}
+	return n
 }
 
 // takeSpare takes the newest spare link.

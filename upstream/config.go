@@ -20,9 +20,11 @@ type Config struct {
 	Backends []string
 	// Policy is how the backend for the next link is chosen. "": round_robin.
 	Policy Policy
+	// Pooling is how links are shared. "": session.
+	Pooling Pooling
 	// MinLinks is how many links without a client are kept warm for each backend, so that the next client waits for no dial. Negative: none. 0: 1.
 	MinLinks int
-	// MaxLinks bounds the links to each backend, spares included. 0: no bound.
+	// MaxLinks bounds the links to each backend, spares included. 0: no bound under session pooling, 64 under request pooling.
 	MaxLinks int
 	// DialTimeout bounds each dial. 0: 5 s.
 	DialTimeout time.Duration
@@ -41,8 +43,23 @@ type Config struct {
 	// Buffer bounds, in bytes, what is held for a client: frames that wait for a link, and frames that a backend has not taken. Beyond it nothing more is read
 	// from that client. 0: 256 KiB.
 	Buffer int
+	// MaxInflight is how many requests may be unanswered on a link, under request pooling. 0: 256.
+	MaxInflight int
+	// Wait is how long a client's frames may wait for room on a link, under request pooling, before the client is ended with ErrWait. 0: 5 s. It is looked at once a second.
+	Wait time.Duration
+	// MaxWaiting is how many clients may wait so; one more is ended with ErrBusy. 0: 1000.
+	MaxWaiting int
+	// RequestTimeout is how long a request may be unanswered, under request pooling, before its client is ended with ErrRequestTimeout and the link is taken out of use. 0: 30 s. It
+	// is looked at once a second.
+	RequestTimeout time.Duration
+	// MaxAge is how old a link may be, give or take a fifth, before another takes its place, under request pooling. 0: 1 h. Negative: no limit.
+	MaxAge time.Duration
+	// Idle is how long a link beyond MinLinks may have nothing to do before it is closed, under request pooling. 0: 10 min.
+	Idle time.Duration
 	// Format is how frames look on the links. nil: GOPR.
 	Format *wire.Format
+	// Versions are the versions accepted from backends. Empty: the format's own.
+	Versions []uint32
 	// Logger gets a line when a backend goes down or comes back. nil: none.
 	Logger *slog.Logger
 	// Dial replaces the dialler, for tests and proxies. It must return when its context ends: Group.Close waits for it. nil: net.Dialer.
@@ -51,6 +68,15 @@ type Config struct {
 
 // Reconnect is the backoff between dials.
 type Reconnect = client.Reconnect
+
+// Pooling is how clients share links.
+type Pooling string
+
+// The ways.
+const (
+	Session Pooling = "session" // each client has a link to itself
+	Request Pooling = "request" // many clients ask over few links
+)
 
 // OnLoss is what happens to a client whose link died. A client with an unanswered request is closed in any case: its answer can no longer come.
 type OnLoss string
@@ -68,6 +94,13 @@ const (
 	defaultHeartbeat    = 30 * time.Second
 	defaultBuffer       = 256 << 10
 	defaultMinLinks     = 1
+	defaultMaxShared    = 64
+	defaultMaxInflight  = 256
+	defaultWait         = 5 * time.Second
+	defaultMaxWaiting   = 1000
+	defaultRequest      = 30 * time.Second
+	defaultMaxAge       = time.Hour
+	defaultIdle         = 10 * time.Minute
 
 	defaultHeartbeatTimeout = 15 * time.Second
 )
@@ -82,6 +115,22 @@ func (c Config) WithDefaults() Config {
 	or(&c.DialTimeout, defaultDialTimeout)
 	or(&c.WriteTimeout, defaultWriteTimeout)
 	or(&c.FrameTimeout, defaultFrameTimeout)
+	or(&c.Wait, defaultWait)
+	or(&c.RequestTimeout, defaultRequest)
+	or(&c.MaxAge, defaultMaxAge)
+	or(&c.Idle, defaultIdle)
+	if c.Pooling == "" {
+		c.Pooling = Session
+	}
+	if c.Pooling == Request && c.MaxLinks == 0 {
+		c.MaxLinks = max(defaultMaxShared, c.MinLinks)
+	}
+	if c.MaxInflight == 0 {
+		c.MaxInflight = defaultMaxInflight
+	}
+	if c.MaxWaiting == 0 {
+		c.MaxWaiting = defaultMaxWaiting
+	}
 	if c.Policy == "" {
 		c.Policy = RoundRobin
 	}
@@ -135,6 +184,9 @@ func (c Config) Validate() error {
 	if _, ok := policies[c.Policy]; !ok {
 		return fmt.Errorf("unknown policy %q: one of %s", c.Policy, strings.Join(policyNames(), ", "))
 	}
+	if c.Pooling != Session && c.Pooling != Request {
+		return fmt.Errorf("unknown pooling %q: session or request", c.Pooling)
+	}
 	if c.OnLoss != Keep && c.OnLoss != Close {
 		return fmt.Errorf("unknown on_loss %q: keep or close", c.OnLoss)
 	}
@@ -143,6 +195,16 @@ func (c Config) Validate() error {
 		return fmt.Errorf("connections max %d is negative: give the most links per backend, or 0 for no bound", c.MaxLinks)
 	case c.MaxLinks > 0 && c.MinLinks > c.MaxLinks:
 		return fmt.Errorf("connections min %d is above max %d: give a min of %d or less", c.MinLinks, c.MaxLinks, c.MaxLinks)
+	case c.MaxInflight < 0:
+		return fmt.Errorf("max_inflight %d is negative: give the most unanswered requests per link, such as 256", c.MaxInflight)
+	case c.MaxWaiting < 0:
+		return fmt.Errorf("max_waiting %d is negative: give the most clients that may wait for a link, such as 1000", c.MaxWaiting)
+	case c.Wait < 0:
+		return fmt.Errorf("wait %v is negative: give a time such as 5s", c.Wait)
+	case c.RequestTimeout < 0:
+		return fmt.Errorf("request_timeout %v is negative: give a time such as 30s", c.RequestTimeout)
+	case c.Idle < 0:
+		return fmt.Errorf("idle %v is negative: give a time such as 10m", c.Idle)
 	case c.Buffer < 0:
 		return fmt.Errorf("buffer %d is negative: give a size such as 256KiB", c.Buffer)
 	case c.DialTimeout < 0:

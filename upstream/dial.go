@@ -49,6 +49,7 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 	g.mu.Lock()
 	now := time.Now()
 	b.dialing--
+	b.growing.Store(false)
 	if awaited {
 		b.awaited--
 		g.awaited--
@@ -65,6 +66,9 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 			g.note(slog.LevelInfo, "backend is back", slog.String("backend", b.name))
 		}
 		switch {
+		case g.cfg.Pooling == Request:
+			b.links[l] = struct{}{}
+			g.publish()
 		case g.waiting.Len() > 0:
 			b.links[l] = struct{}{}
 			given = append(given, match{g.next(), l})
@@ -76,6 +80,7 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 		}
 	}
 	g.unlock(append(given, g.pump(now)...))
+	g.serveWaiting()
 	if l == nil && nc != nil {
 		nc.Close()
 	}
@@ -85,6 +90,10 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 // serve runs a link until it ends, and has its lease find another.
 func (g *Group) serve(l *link) {
 	err := l.conn.Serve(g.ctx)
+	if l.shared != nil {
+		g.sharedEnded(l.shared, err)
+		return
+	}
 	lease := l.ended()
 	b := l.b
 	g.mu.Lock()

@@ -34,7 +34,7 @@ func TestSlowBackend(t *testing.T) {
 			for ; sent < frames && !full; sent++ {
 				full = p.say(payload)
 			}
-			if got := p.lease.source.Load().conn.Unsent(); got > buffer+100 {
+			if got := p.lease.(*session).source.Load().conn.Unsent(); got > buffer+100 {
 				t.Fatalf("%d bytes unsent", got)
 			}
 			if sent < frames && p.tookRooms() != 0 {
@@ -196,14 +196,14 @@ func TestResumeInVain(t *testing.T) {
 				}
 				g := n.group(t, Config{MinLinks: -1, Heartbeat: &noHeartbeat})
 				p := &peer{t: t, full: true}
-				p.lease = &Lease{g: g, peer: p}
+				p.lease = &session{g: g, peer: p}
 				for range resumes {
 					p.lease.Resume()
 				}
-				g.enqueue(p.lease, false)
+				g.enqueue(p.lease.(*session), false)
 				synctest.Wait()
 				for range resumes {
-					p.lease.source.Load().conn.Resume() // meant for an earlier stop
+					p.lease.(*session).source.Load().conn.Resume() // meant for an earlier stop
 				}
 				synctest.Wait()
 				p.expect("0")
@@ -227,7 +227,7 @@ func TestResumeBeforeFramesHasReturned(t *testing.T) {
 		}
 		p := &hasty{}
 		p.mu.Lock()
-		p.lease = n.group(t, Config{MinLinks: -1}).Lease(p)
+		p.lease = n.group(t, Config{MinLinks: -1}).Lease(p).(*session)
 		p.mu.Unlock()
 		synctest.Wait()
 		if p.frames != 100 {

@@ -16,6 +16,7 @@ import (
 type Group struct {
 	cfg    Config // with defaults
 	conn   client.ConnConfig
+	paired bool            // the format says which frames are answers
 	ctx    context.Context // ends with Close
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup // every goroutine of the group; it grows only with mu held, and not after closed is set
@@ -25,14 +26,15 @@ type Group struct {
 	mu       sync.Mutex
 	closed   bool
 	backends []*backend
-	fits     []*backend             // scratch of choose
-	waiting  *list.List             // of *Lease, the one that has waited longest first
-	resting  map[*Lease]*time.Timer // those that will wait for a link, but not yet
-	awaited  int                    // dials under way for those that wait
+	fits     []*backend               // scratch of choose
+	waiting  *list.List               // of *session, the one that has waited longest first
+	resting  map[*session]*time.Timer // those that will wait for a link, but not yet
+	awaited  int                      // dials under way for those that wait
 	turn     uint64
 	timer    *time.Timer // the next moment at which a dial may be made that may not be made now
 	timerAt  time.Time
 	notes    []note // what is to be logged
+	req      requests
 }
 
 // NewGroup starts a group: it dials its warm links. Close ends it.
@@ -41,12 +43,13 @@ func NewGroup(c Config) (*Group, error) {
 		return nil, err
 	}
 	c = c.WithDefaults()
-	dec, err := c.Format.NewDecoder(wire.Rules{})
+	dec, err := c.Format.NewDecoder(wire.Rules{Versions: c.Versions, From: wire.FromServer})
 	if err != nil {
 		return nil, err
 	}
-	g := &Group{cfg: c, waiting: list.New(), resting: make(map[*Lease]*time.Timer)}
+	g := &Group{cfg: c, paired: c.Format.HasPairing(), waiting: list.New(), resting: make(map[*session]*time.Timer)}
 	g.conn = client.ConnConfig{
+		Format:    c.Format,
 		Decoder:   dec,
 		Limits:    &keepalive.Limits{Frame: max(c.FrameTimeout, 0)},
 		Transport: &transport.Options{WriteTimeout: c.WriteTimeout, High: c.Buffer},
@@ -60,6 +63,10 @@ func NewGroup(c Config) (*Group, error) {
 			return nil, err
 		}
 		g.backends = append(g.backends, b)
+	}
+	if c.Pooling == Request {
+		g.conn.Transport = &transport.Options{WriteTimeout: c.WriteTimeout, High: max(c.Buffer, sharedBuffer)}
+		g.req.sweeper = time.AfterFunc(sweepEvery, g.sweep)
 	}
 	g.ctx, g.cancel = context.WithCancelCause(context.Background())
 	g.mu.Lock()
@@ -75,7 +82,7 @@ func (g *Group) Close() error {
 	if g.timer != nil {
 		g.timer.Stop()
 	}
-	var orphans []*Lease
+	var orphans []*session
 	for g.waiting.Len() > 0 {
 		orphans = append(orphans, g.next())
 	}
@@ -84,8 +91,15 @@ func (g *Group) Close() error {
 		orphans = append(orphans, l)
 	}
 	clear(g.resting)
+	if g.req.sweeper != nil {
+		g.req.sweeper.Stop()
+	}
+	waiting := g.req.all()
 	g.mu.Unlock()
 	g.cancel(ErrGroupClosed)
+	for _, l := range waiting {
+		l.end(ErrGroupClosed)
+	}
 	for _, l := range orphans {
 		l.end(ErrGroupClosed)
 	}
@@ -97,15 +111,21 @@ func (g *Group) Close() error {
 //
 // It returns at once, but the peer's methods may be called before: frames that a backend sent unasked may be there, and a group that is closed ends
 // the lease.
-func (g *Group) Lease(p Peer) *Lease {
-	l := &Lease{g: g, peer: p}
+func (g *Group) Lease(p Peer) Lease {
+	if g.cfg.Pooling == Request {
+		return &pooled{g: g, peer: p}
+	}
+	l := &session{g: g, peer: p}
 	g.enqueue(l, false)
 	return l
 }
 
+// answers says whether a frame from a backend answers a request: as the format says, or, where it says nothing, always.
+func (g *Group) answers(f *wire.Frame) bool { return !g.paired || g.cfg.Format.Answers(f) }
+
 // match is a link for a lease, to be handed over when the group's lock is given up.
 type match struct {
-	lease *Lease
+	lease *session
 	link  *link
 }
 
@@ -140,7 +160,7 @@ func (g *Group) pump(now time.Time) (given []match) {
 		g.dial(b, true, now)
 	}
 	for _, b := range g.backends {
-		for g.wantsSpare(b) && b.fit(now, g.cfg.MaxLinks) {
+		for g.wantsLink(b) && b.fit(now, g.cfg.MaxLinks) {
 			g.dial(b, false, now)
 		}
 	}
@@ -148,7 +168,17 @@ func (g *Group) pump(now time.Time) (given []match) {
 	return given
 }
 
-func (g *Group) wantsSpare(b *backend) bool { return len(b.spare)+b.dialing < g.cfg.MinLinks }
+// wantsLink says whether a link to the backend is to be dialled without a client that it is for. g.mu is held.
+func (g *Group) wantsLink(b *backend) bool {
+	if g.cfg.Pooling == Session {
+		return len(b.spare)+b.dialing < g.cfg.MinLinks
+	}
+	want := g.cfg.MinLinks
+	if g.req.waiting.Len() > 0 {
+		want = max(want, 1)
+	}
+	return b.inUse()+b.dialing < want
+}
 
 // choose returns the backend for the next client: one with a spare link, or one that may be dialled; nil: none now. g.mu is held.
 func (g *Group) choose(now time.Time) *backend {
@@ -170,7 +200,7 @@ func (g *Group) choose(now time.Time) *backend {
 func (g *Group) setTimer(now time.Time) {
 	var at time.Time
 	for _, b := range g.backends {
-		if due := b.notBefore; due.After(now) && (g.waiting.Len() > g.awaited || g.wantsSpare(b)) {
+		if due := b.notBefore; due.After(now) && (g.waiting.Len() > g.awaited || g.wantsLink(b)) {
 			at = keepalive.Earliest(at, due)
 		}
 	}

@@ -17,7 +17,7 @@ func taken(t *testing.T, g *Group) (*peer, *link) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	p := &peer{t: t}
-	p.lease = &Lease{g: g, peer: p}
+	p.lease = &session{g: g, peer: p}
 	return p, g.backends[0].takeSpare()
 }
 
@@ -42,16 +42,16 @@ func TestLinkLostBeforeUse(t *testing.T) {
 				if waits {
 					p.ask("1")
 				}
-				if !first.bind(p.lease) {
+				if !first.bind(p.lease.(*session)) {
 					t.Fatal("the spare link is gone")
 				}
 				lock := die(first)
 				if told {
 					lock.Unlock()
 					time.Sleep(time.Second) // it is, and has the other spare link
-					p.lease.use(first)
+					p.lease.(*session).use(first)
 				} else {
-					p.lease.use(first)
+					p.lease.(*session).use(first)
 					lock.Unlock()
 				}
 				p.ask("2")
@@ -84,7 +84,7 @@ func TestResumeBeforeUse(t *testing.T) {
 		g := n.group(t, Config{})
 		synctest.Wait()
 		p, l := taken(t, g)
-		l.bind(p.lease)
+		l.bind(p.lease.(*session))
 		p.setFull(true)
 		time.Sleep(time.Minute)
 		p.expect("1")
@@ -92,7 +92,7 @@ func TestResumeBeforeUse(t *testing.T) {
 		p.lease.Resume()
 		synctest.Wait()
 		p.expect("2")
-		p.lease.use(l)
+		p.lease.(*session).use(l)
 		p.lease.Close()
 	})
 }
@@ -109,7 +109,7 @@ func TestDeadSpareCostsNoPlace(t *testing.T) {
 		lock := die(l)
 		l.gone = true
 		lock.Unlock()
-		first.lease.take(l)
+		first.lease.(*session).take(l)
 		time.Sleep(time.Minute)
 		if at := first.lease.Backend(); at == "" {
 			t.Error("the first still waits")
@@ -128,7 +128,7 @@ func TestNoLinkWithAGap(t *testing.T) {
 		synctest.Wait()
 		p, l := taken(t, g)
 		l.keep(make([]byte, 101), count{frames: 1})
-		if l.bind(p.lease) {
+		if l.bind(p.lease.(*session)) {
 			t.Error("it is given to a client")
 		}
 		p.expect()
@@ -147,7 +147,7 @@ func TestRoomOfAnotherLink(t *testing.T) {
 		p := lease(t, g)
 		for !p.say("x") {
 		}
-		p.lease.room(other)
+		p.lease.(*session).room(other)
 		if p.tookRooms() != 0 {
 			t.Error("Room")
 		}
@@ -172,7 +172,7 @@ func TestSpareDiesAsItIsTaken(t *testing.T) {
 		p.ask("1")
 		time.Sleep(2 * time.Second)
 		p.expect("1")
-		if p.lease.retry != nil {
+		if p.lease.(*session).retry != nil {
 			t.Error("it was held against the client")
 		}
 		if b := g.Stat().Backends[0]; b.Lost != 1 || b.Error != io.ErrUnexpectedEOF.Error() {
@@ -189,10 +189,10 @@ func TestLinkForALeaseThatHasEnded(t *testing.T) {
 		g := n.group(t, Config{})
 		synctest.Wait()
 		p := &peer{t: t}
-		p.lease = &Lease{g: g, peer: p}
+		p.lease = &session{g: g, peer: p}
 		p.lease.Close()
 		g.mu.Lock()
-		g.unlock([]match{{p.lease, g.backends[0].takeSpare()}})
+		g.unlock([]match{{p.lease.(*session), g.backends[0].takeSpare()}})
 		synctest.Wait()
 		p.expect()
 		if _, err := n["a:1"].visit(0).nc.Write([]byte("x")); !errors.Is(err, io.ErrClosedPipe) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/client"
+	"github.com/caddy-gopr/caddy-gopr/keepalive"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
@@ -18,7 +19,10 @@ type link struct {
 	began time.Time // when its dial began
 	up    time.Time // when that had worked
 
-	lease atomic.Pointer[Lease] // who has it; nil: nobody ever had. Set once, by bind
+	shared *shared   // what reads it under request pooling; nil: session pooling, and the link itself does
+	renew  time.Time // when it is old enough to be renewed; zero: never
+
+	lease atomic.Pointer[session] // who has it; nil: nobody ever had. Set once, by bind
 
 	mu         sync.Mutex // guards all below, and the moment at which lease is set
 	early      []byte     // frames that came while nobody had it
@@ -37,9 +41,21 @@ type link struct {
 // count is what is in a run of frames.
 type count struct{ frames, answers int }
 
+// renewJitter is the share by which the ages at which links are renewed differ, so that a group's links are not renewed at once.
+const renewJitter = 0.2
+
 func newLink(g *Group, b *backend, nc net.Conn, began time.Time) *link {
 	l := &link{g: g, b: b, began: began, up: time.Now()}
-	l.conn = client.NewConn(nc, &g.conn, l)
+	if g.cfg.Pooling == Session {
+		l.conn = client.NewConn(nc, &g.conn, l)
+		return l
+	}
+	l.shared = &shared{link: l, idle: l.up}
+	l.shared.useable.Store(true)
+	if g.cfg.MaxAge > 0 {
+		l.renew = l.up.Add(keepalive.Jitter(g.cfg.MaxAge, renewJitter))
+	}
+	l.conn = client.NewConn(nc, &g.conn, l.shared)
 	return l
 }
 
@@ -51,7 +67,7 @@ func (l *link) Frame(piece []byte, start, end int, f *wire.Frame) {
 	}
 	l.end = end
 	l.run.frames++
-	if f.Flag&uint32(wire.FlagRsp) != 0 {
+	if l.g.answers(f) {
 		l.run.answers++
 	}
 }
@@ -86,7 +102,7 @@ func (l *link) deliver(piece []byte) {
 	l.pass(lease, frames, n)
 }
 
-func (l *link) pass(lease *Lease, frames []byte, n count) {
+func (l *link) pass(lease *session, frames []byte, n count) {
 	resumes := lease.resumes.Load()
 	if lease.deliver(frames, n) {
 		l.stopped, l.resumes = true, resumes
@@ -94,7 +110,7 @@ func (l *link) pass(lease *Lease, frames []byte, n count) {
 }
 
 // keep holds frames that came before a client did, unless one has come at this moment.
-func (l *link) keep(frames []byte, n count) *Lease {
+func (l *link) keep(frames []byte, n count) *session {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if lease := l.lease.Load(); lease != nil {
@@ -114,7 +130,7 @@ func (l *link) keep(frames []byte, n count) *Lease {
 }
 
 // bind gives the link to a lease, with what came before. It returns false when the link is no more.
-func (l *link) bind(lease *Lease) bool {
+func (l *link) bind(lease *session) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.gone {
@@ -131,7 +147,7 @@ func (l *link) bind(lease *Lease) bool {
 }
 
 // ended is called when the link is no more. It returns who had it, who must be told; nil: nobody, and nobody will.
-func (l *link) ended() *Lease {
+func (l *link) ended() *session {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	lease := l.lease.Load()

@@ -88,7 +88,7 @@ func TestRequestThatWaitedIsNotLost(t *testing.T) {
 		n := newNetwork("a:1")
 		p := lease(t, n.group(t, Config{}))
 		time.Sleep(time.Minute)
-		lock := die(p.lease.source.Load())
+		lock := die(p.lease.(*session).source.Load())
 		p.ask("1")
 		if got := p.lease.Unanswered(); got != 1 {
 			t.Errorf("%d requests unanswered", got)

@@ -251,7 +251,7 @@ func (c *stormy) over() bool {
 }
 
 // toggle has the client take no more, or go on.
-func (c *stormy) toggle(l *Lease) {
+func (c *stormy) toggle(l Lease) {
 	c.mu.Lock()
 	c.full = !c.full
 	full := c.full
@@ -262,7 +262,7 @@ func (c *stormy) toggle(l *Lease) {
 }
 
 // settle waits for all answers, which must come: or for the loss of the link that owes them.
-func (c *stormy) settle(l *Lease) {
+func (c *stormy) settle(l Lease) {
 	c.mu.Lock()
 	c.full = false
 	c.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 // peer is a client as a lease sees it.
 type peer struct {
 	t     testing.TB
-	lease *Lease
+	lease Lease
 
 	mu    sync.Mutex
 	full  bool // what Frames returns
@@ -72,7 +72,7 @@ func (p *peer) send(flag uint8, payloads []string) (full bool) {
 	for _, s := range payloads {
 		run = wire.AppendFrame(run, 0x10, flag, []byte(s))
 	}
-	return p.lease.Send(run, len(payloads)*int(flag))
+	return p.lease.Send(run, len(payloads), len(payloads)*int(flag))
 }
 
 // expect checks what has come, forgets it, and that the lease has not ended.

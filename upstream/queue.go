@@ -3,7 +3,7 @@ package upstream
 import "time"
 
 // enqueue has the lease wait for a link; first: before all others.
-func (g *Group) enqueue(l *Lease, first bool) {
+func (g *Group) enqueue(l *session, first bool) {
 	if !g.admit(l) {
 		return
 	}
@@ -16,7 +16,7 @@ func (g *Group) enqueue(l *Lease, first bool) {
 }
 
 // rest has the lease wait for a link after the given time.
-func (g *Group) rest(l *Lease, wait time.Duration) {
+func (g *Group) rest(l *session, wait time.Duration) {
 	if !g.admit(l) {
 		return
 	}
@@ -24,7 +24,7 @@ func (g *Group) rest(l *Lease, wait time.Duration) {
 	g.mu.Unlock()
 }
 
-func (g *Group) rested(l *Lease) {
+func (g *Group) rested(l *session) {
 	g.mu.Lock()
 	if _, ok := g.resting[l]; !ok { // it has ended, or the group has
 		g.mu.Unlock()
@@ -38,7 +38,7 @@ func (g *Group) rested(l *Lease) {
 }
 
 // admit takes the group's lock and returns true, or false, without it, when the lease or the group is no more.
-func (g *Group) admit(l *Lease) bool {
+func (g *Group) admit(l *session) bool {
 	g.mu.Lock()
 	switch {
 	case g.closed:
@@ -53,7 +53,7 @@ func (g *Group) admit(l *Lease) bool {
 }
 
 // leave takes a lease that has ended out of the queue.
-func (g *Group) leave(l *Lease) {
+func (g *Group) leave(l *session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if l.elem != nil {
@@ -67,8 +67,8 @@ func (g *Group) leave(l *Lease) {
 }
 
 // next takes the lease that has waited longest out of the queue. g.mu is held.
-func (g *Group) next() *Lease {
-	l := g.waiting.Remove(g.waiting.Front()).(*Lease)
+func (g *Group) next() *session {
+	l := g.waiting.Remove(g.waiting.Front()).(*session)
 	l.elem = nil
 	return l
 }

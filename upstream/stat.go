@@ -29,7 +29,7 @@ func (g *Group) Stat() Stat {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	s := Stat{Waiting: g.waiting.Len(), Backends: make([]BackendStat, 0, len(g.backends))}
+	s := Stat{Waiting: g.waiting.Len() + g.req.waiting.Len(), Backends: make([]BackendStat, 0, len(g.backends))}
 	for _, b := range g.backends {
 		bs := BackendStat{
 			Backend: b.name, State: b.state(now, g.cfg.Reconnect.Attempts),

@@ -55,7 +55,7 @@ const patience = 30 * time.Second
 // caller is a client over real connections, whose goroutine waits.
 type caller struct {
 	t     testing.TB
-	lease *Lease
+	lease Lease
 	runs  chan []byte
 	rooms chan struct{}
 	lost  chan error
@@ -91,7 +91,7 @@ func (c *caller) ask(payloads ...string) {
 		run = wire.AppendFrame(run, 0x10, wire.FlagReq, []byte(p))
 		want = wire.AppendFrame(want, 0x10, wire.FlagRsp, []byte(p))
 	}
-	if c.lease.Send(run, len(payloads)) {
+	if c.lease.Send(run, len(payloads), len(payloads)) {
 		await(c.t, c.rooms, "Room")
 	}
 	var got []byte
@@ -166,7 +166,7 @@ func TestBackendResetsOverTCP(t *testing.T) {
 		old := make(map[*link]bool)
 		for _, c := range all {
 			c.ask("a", "b")
-			old[c.lease.using()] = true
+			old[c.lease.(*session).using()] = true
 		}
 		mu.Lock()
 		for _, nc := range conns {
@@ -176,7 +176,7 @@ func TestBackendResetsOverTCP(t *testing.T) {
 		conns = nil
 		mu.Unlock()
 		for _, c := range all {
-			eventually(t, "another link", func() bool { l := c.lease.using(); return l != nil && !old[l] })
+			eventually(t, "another link", func() bool { l := c.lease.(*session).using(); return l != nil && !old[l] })
 		}
 	}
 	for _, c := range all {
@@ -187,7 +187,7 @@ func TestBackendResetsOverTCP(t *testing.T) {
 	}
 }
 
-func (l *Lease) using() *link {
+func (l *session) using() *link {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.link

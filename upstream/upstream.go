@@ -31,6 +31,18 @@ var (
 	// ErrEarly: a backend sent more on a link that no client has leased yet than a client's buffer holds.
 	ErrEarly = errors.New("backend sent too much before a client was there")
 
+	// ErrUnasked: a backend sent an answer that nobody asked for, so no later answer on that link can be trusted.
+	ErrUnasked = errors.New("backend answered what nobody asked")
+	// ErrWait: a client's frames waited too long for room on a link.
+	ErrWait = errors.New("no room on a link to a backend in time")
+	// ErrBusy: too many clients wait for room on a link already.
+	ErrBusy = errors.New("too many clients wait for room on a link")
+	// ErrRequestTimeout: a backend did not answer in time.
+	ErrRequestTimeout = errors.New("no answer from the backend in time")
+	// ErrSlow: a client does not read the answers that it shares a link for.
+	ErrSlow = errors.New("client does not read its answers")
+
+	errRetired  = errors.New("link taken out of use")
 	errReleased = errors.New("client has gone")
 )
 

@@ -180,7 +180,7 @@ func TestNoCallsAfterClose(t *testing.T) {
 		}
 		p := &quitter{after: 10}
 		p.mu.Lock() // until it has its lease
-		p.lease = n.group(t, Config{MinLinks: -1}).Lease(p)
+		p.lease = n.group(t, Config{MinLinks: -1}).Lease(p).(*session)
 		p.mu.Unlock()
 		synctest.Wait()
 		if p.calls != p.after {
@@ -192,7 +192,7 @@ func TestNoCallsAfterClose(t *testing.T) {
 // quitter is a client that closes its lease when it has got some frames.
 type quitter struct {
 	mu           sync.Mutex
-	lease        *Lease
+	lease        *session
 	calls, after int
 }
 

@@ -1,0 +1,264 @@
+package upstream
+
+import (
+	"container/list"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// requests is what a group needs for request pooling.
+type requests struct {
+	links   atomic.Pointer[[]useable] // of backends that have any, in the order of the configuration; never changed in place
+	waiting list.List                 // of *pooled, the one that has waited longest first; guarded by the group's lock
+	waiters atomic.Int64              // its length: clients whose frames wait for room
+	turn    atomic.Uint64
+	serving sync.Mutex  // held by who serves those that wait
+	again   atomic.Bool // there may be room that he has not seen
+	sweeper *time.Timer
+}
+
+// sharedBuffer is how many bytes a shared link may have unsent, at least, before it has no room.
+const sharedBuffer = 1 << 20
+
+// all returns those that wait. The group's lock is held.
+func (r *requests) all() []*pooled {
+	var all []*pooled
+	for e := r.waiting.Front(); e != nil; e = e.Next() {
+		all = append(all, e.Value.(*pooled))
+	}
+	return all
+}
+
+// sweepEvery is how often links and clients are looked at for what time alone brings about.
+const sweepEvery = time.Second
+
+// maxServed is how many of those that wait are tried when there is room. The one that has waited longest may need a link that has none yet.
+const maxServed = 32
+
+// pick returns the link for a run of requests: of the backend that the policy chooses among those with room, the one with the fewest in flight. nil: there is no
+// room now. It asks for another link where the one it returns is half full.
+func (g *Group) pick(asks int) *shared {
+	links := g.req.links.Load()
+	if links == nil || len(*links) == 0 {
+		return nil
+	}
+	best := choosers[g.cfg.Policy](*links, asks, g.req.turn.Add(1))
+	if best != nil && int(best.inflight.Load())+asks > g.cfg.MaxInflight/2 && best.b.growing.CompareAndSwap(false, true) {
+		g.grow(best.b)
+	}
+	return best
+}
+
+// grow dials one more link to a backend, if it may have one.
+func (g *Group) grow(b *backend) {
+	g.mu.Lock()
+	now := time.Now()
+	if !g.closed && b.dialing == 0 && b.fit(now, g.cfg.MaxLinks) {
+		g.dial(b, false, now)
+	}
+	g.mu.Unlock() // where it may not grow now, sweep lets it ask again
+}
+
+// publish makes the links in use known to pick. g.mu is held.
+func (g *Group) publish() {
+	var all []useable
+	for _, b := range g.backends {
+		u := useable{b: b}
+		for l := range b.links {
+			if !l.shared.over() {
+				u.links = append(u.links, l.shared)
+			}
+		}
+		if len(u.links) > 0 {
+			slices.SortFunc(u.links, func(x, y *shared) int { return x.up.Compare(y.up) })
+			all = append(all, u)
+		}
+	}
+	g.req.links.Store(&all)
+}
+
+// await has a lease wait for room.
+func (g *Group) await(l *pooled) {
+	g.mu.Lock()
+	switch {
+	case g.closed:
+		g.mu.Unlock()
+		l.end(ErrGroupClosed)
+		return
+	case l.ended.Load() || l.elem != nil:
+		g.mu.Unlock()
+		return
+	case g.req.waiting.Len() >= g.cfg.MaxWaiting:
+		g.mu.Unlock()
+		l.end(ErrBusy)
+		return
+	}
+	l.elem = g.req.waiting.PushBack(l)
+	g.req.waiters.Add(1)
+	g.unlock(g.pump(time.Now()))
+	g.serveWaiting() // room that came before it waited was not offered to it
+}
+
+// forget takes a lease out of the queue.
+func (g *Group) forget(l *pooled) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if l.elem != nil {
+		g.req.waiting.Remove(l.elem)
+		l.elem = nil
+		g.req.waiters.Add(-1)
+	}
+}
+
+// serveWaiting gives room to those that wait for it, the one that has waited longest first.
+func (g *Group) serveWaiting() {
+	for g.req.waiters.Load() > 0 {
+		g.req.again.Store(true)
+		if !g.req.serving.TryLock() {
+			return // he who serves will look again
+		}
+		g.req.again.Store(false)
+		g.serveOnce()
+		g.req.serving.Unlock()
+		if !g.req.again.Load() {
+			return
+		}
+	}
+}
+
+func (g *Group) serveOnce() {
+	var some [maxServed]*pooled
+	g.mu.Lock()
+	n := 0
+	for e := g.req.waiting.Front(); e != nil && n < len(some); e = e.Next() {
+		some[n] = e.Value.(*pooled)
+		n++
+	}
+	g.mu.Unlock()
+	now := time.Now()
+	for _, l := range some[:n] {
+		if l.flush(now) {
+			g.served(l)
+		}
+	}
+}
+
+// served takes a lease out of the queue, unless frames wait again.
+func (g *Group) served(l *pooled) {
+	g.mu.Lock()
+	l.mu.Lock()
+	done := len(l.runs) == 0
+	l.mu.Unlock()
+	if done && l.elem != nil {
+		g.req.waiting.Remove(l.elem)
+		l.elem = nil
+		g.req.waiters.Add(-1)
+	}
+	g.mu.Unlock()
+}
+
+// sweep does what time alone brings about: waits and requests that took too long, links that are too old or not needed.
+func (g *Group) sweep() {
+	g.mu.Lock()
+	if g.closed {
+		g.mu.Unlock()
+		return
+	}
+	g.wg.Add(1)
+	defer g.wg.Done()
+	now := time.Now()
+	var tired []*pooled
+	for e := g.req.waiting.Front(); e != nil; e = e.Next() {
+		l := e.Value.(*pooled)
+		if !l.waitsSince(now.Add(-g.cfg.Wait)) {
+			break // all behind it came later
+		}
+		tired = append(tired, l)
+	}
+	var unanswered []*pooled
+	for _, b := range g.backends {
+		b.growing.Store(false)
+		unanswered = append(unanswered, g.sweepLinks(b, now)...)
+	}
+	g.publish()
+	g.unlock(g.pump(now))
+	for _, l := range tired {
+		l.end(ErrWait)
+	}
+	for _, l := range unanswered {
+		l.end(ErrRequestTimeout)
+	}
+	g.mu.Lock()
+	if !g.closed {
+		g.req.sweeper.Reset(sweepEvery)
+	}
+	g.mu.Unlock()
+}
+
+// sharedEnded is called when a shared link is no more: those it owes an answer end, all others go on over other links.
+func (g *Group) sharedEnded(s *shared, err error) {
+	orphans := s.orphans()
+	b := s.b
+	g.mu.Lock()
+	now := time.Now()
+	delete(b.links, s.link)
+	if !g.closed && !errors.Is(err, errRetired) {
+		b.lost++
+		if s.answers.Load() == 0 && now.Sub(s.up) < g.cfg.Reconnect.Stable {
+			g.failure(b, now, s.began, err) // it was never of use
+		}
+	}
+	g.publish()
+	g.unlock(g.pump(now))
+	for l, n := range orphans {
+		l.lost(b.name, n, err)
+	}
+	g.serveWaiting()
+}
+
+// sweepLinks retires links and returns the clients whose answers are late. g.mu is held.
+func (g *Group) sweepLinks(b *backend, now time.Time) (late []*pooled) {
+	inUse := 0
+	for l := range b.links {
+		if !l.shared.over() {
+			inUse++
+		}
+	}
+	for l := range b.links {
+		s := l.shared
+		switch who := s.late(now.Add(-g.cfg.RequestTimeout)); {
+		case len(who) > 0:
+			late = append(late, who...)
+			s.retire(now) // its order can't be trusted
+		case s.retiredBefore(now.Add(-g.cfg.RequestTimeout)):
+			s.conn.Close(ErrRequestTimeout)
+		case g.cfg.MaxAge > 0 && !s.over() && now.After(l.renew):
+			s.retire(now)
+		case inUse > max(g.cfg.MinLinks, 0) && s.idleSince(now.Add(-g.cfg.Idle)):
+			inUse--
+			s.retire(now)
+		}
+	}
+	return late
+}
+
+func (l *pooled) waitsSince(before time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.runs) > 0 && l.since.Before(before)
+}
+
+func (s *shared) retiredBefore(t time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.retired.IsZero() && s.retired.Before(t)
+}
+
+func (s *shared) idleSince(t time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.dead && s.retired.IsZero() && s.order.len() == 0 && s.idle.Before(t)
+}

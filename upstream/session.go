@@ -1,0 +1,228 @@
+package upstream
+
+import (
+	"container/list"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/client"
+)
+
+// session is a Lease under session pooling: a client that has a link to itself.
+type session struct {
+	g    *Group
+	peer Peer
+	elem *list.Element // its place among those that wait; guarded by the group's lock
+
+	source  atomic.Pointer[link] // whose frames the peer gets; it may have ended
+	resumes atomic.Uint64        // calls of Resume
+
+	asked atomic.Int64 // requests that went to a link, and have no answer
+	kept  atomic.Int64 // requests in held. One that moves is in both for a moment, never in none
+
+	ended atomic.Bool // set with mu held
+
+	mu    sync.Mutex    // guards all below; taken after the group's lock
+	link  *link         // nil: it waits for one, or the one it has is ending
+	held  []byte        // frames that wait for a link
+	full  bool          // Send returned full, the peer is owed a Room
+	retry *client.Retry // of a client whose links died; nil: none has
+}
+
+// Send implements Lease.
+func (l *session) Send(run []byte, _, asks int) (full bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended.Load() {
+		return false
+	}
+	if l.link != nil {
+		l.asked.Add(int64(asks)) // before the answers can come
+		full, err := l.link.conn.Write(run)
+		if err == nil {
+			l.full = l.full || full
+			return full
+		}
+		l.link = nil // it is ending, and lost will be told; nothing of the run has gone
+		l.kept.Add(int64(asks))
+		l.answered(asks)
+	} else {
+		l.kept.Add(int64(asks))
+	}
+	l.held = append(l.held, run...)
+	if len(l.held) >= l.g.cfg.Buffer {
+		l.full = true
+	}
+	return l.full
+}
+
+// Resume implements Lease.
+func (l *session) Resume() {
+	l.resumes.Add(1) // first: see link.Flush
+	if link := l.source.Load(); link != nil {
+		link.conn.Resume()
+	}
+}
+
+// Unanswered implements Lease.
+func (l *session) Unanswered() int { return int(l.asked.Load() + l.kept.Load()) }
+
+// Backend implements Lease.
+func (l *session) Backend() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.link == nil {
+		return ""
+	}
+	return l.link.b.name
+}
+
+// Close implements Lease.
+func (l *session) Close() { l.finish() }
+
+// end is Close by somebody else than the peer, which is told why.
+func (l *session) end(cause error) {
+	if l.finish() {
+		l.peer.Lost(cause)
+	}
+}
+
+func (l *session) finish() (first bool) {
+	l.mu.Lock()
+	if l.ended.Load() {
+		l.mu.Unlock()
+		return false
+	}
+	l.ended.Store(true)
+	link := l.link
+	l.link, l.held = nil, nil
+	l.mu.Unlock()
+	l.g.leave(l)
+	if link != nil {
+		link.conn.Close(errReleased)
+	}
+	return true
+}
+
+// take gives the lease a link, which gets the frames that waited. A lease that has ended closes it: a link that was ever a client's is no other's.
+func (l *session) take(link *link) {
+	if !link.bind(l) {
+		l.g.enqueue(l, true) // it ended unused; that is not the client's fault
+		return
+	}
+	l.use(link)
+}
+
+// use sends what has waited over a link that has been bound to the lease, and all that follows.
+func (l *session) use(link *link) {
+	l.mu.Lock()
+	if l.ended.Load() {
+		l.mu.Unlock()
+		link.conn.Close(errReleased)
+		return
+	}
+	asks := l.kept.Load()
+	l.asked.Add(asks)
+	full, err := link.conn.Write(l.held) // of nothing, too: it fails if the link has ended since bind
+	if err != nil {                      // then lost was told or will be, and may have found another link; nothing has gone
+		l.answered(int(asks))
+		l.mu.Unlock()
+		return
+	}
+	l.kept.Store(0)
+	l.link, l.held = link, nil
+	room := l.full && !full
+	l.full = full
+	l.mu.Unlock()
+	if room {
+		l.peer.Room()
+	}
+}
+
+// deliver passes frames from the backend to the client.
+func (l *session) deliver(frames []byte, n count) (full bool) {
+	if l.ended.Load() {
+		return false
+	}
+	l.answered(n.answers)
+	return l.peer.Frames(frames, n.frames)
+}
+
+// answered takes back n of the requests asked. A backend may send more answers than it was asked for.
+func (l *session) answered(n int) {
+	for n > 0 {
+		asked := l.asked.Load()
+		if l.asked.CompareAndSwap(asked, max(0, asked-int64(n))) {
+			return
+		}
+	}
+}
+
+// room is told by the link that its backend reads again.
+func (l *session) room(from *link) {
+	l.mu.Lock()
+	room := l.full && l.link == from
+	if room {
+		l.full = false
+	}
+	l.mu.Unlock()
+	if room {
+		l.peer.Room()
+	}
+}
+
+// lost is told that the lease's link is no more. The client goes on over another one, if it may and can.
+func (l *session) lost(link *link, cause error) {
+	l.mu.Lock()
+	l.link = nil
+	if l.ended.Load() {
+		l.mu.Unlock()
+		return
+	}
+	wait, err := l.next(link, cause, time.Now())
+	if err != nil {
+		l.mu.Unlock()
+		l.end(err)
+		return
+	}
+	room := l.full && len(l.held) < l.g.cfg.Buffer // what the dead link did not take no longer counts
+	if room {
+		l.full = false
+	}
+	l.mu.Unlock()
+	if wait > 0 {
+		l.g.rest(l, wait)
+	} else {
+		l.g.enqueue(l, false)
+	}
+	if room {
+		l.peer.Room()
+	}
+}
+
+// next says when the lease may have another link, or why it ends. After a link that was stable under this client, however old it was when he got it, it is
+// at once: whether the backend is there is the backend's own state to say. l.mu is held.
+func (l *session) next(link *link, cause error, now time.Time) (wait time.Duration, err error) {
+	settings := l.g.cfg.Reconnect
+	switch n := l.asked.Load(); {
+	case n > 0:
+		return 0, fmt.Errorf("%w: %d requests unanswered by %s: %w", ErrLost, n, link.b.name, cause)
+	case errors.Is(cause, ErrGroupClosed):
+		return 0, cause
+	case l.g.cfg.OnLoss == Close:
+		return 0, fmt.Errorf("%w: %s: %w", ErrLost, link.b.name, cause)
+	case now.Sub(link.bound) >= settings.Stable:
+		l.retry = nil
+		return 0, nil
+	case l.retry == nil:
+		l.retry = client.NewRetry(settings)
+	}
+	wait, paused := l.retry.Failed(now)
+	if paused {
+		return 0, fmt.Errorf("%w: %w", ErrUnstable, cause)
+	}
+	return wait, nil
+}

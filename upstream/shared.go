@@ -1,0 +1,202 @@
+package upstream
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/wire"
+)
+
+// shared is a link that many clients ask over. Nothing on the wire says whose an answer is; the order does. A backend answers in the order in which it was asked, so the
+// oldest unanswered request is the one that the next answer belongs to. That is kept by three rules:
+//
+//   - A client's requests enter the order and the bytes of the link under one lock, so both have the same order.
+//   - Whoever asked stays in the order until he was answered, also when he has gone: his answer is then nobody's, and never the next one's.
+//   - A link on which order can no longer be trusted is no longer used: an answer that nobody asked for ends it at once; one that is late beyond
+//     RequestTimeout takes it out of use.
+//
+// It is its connection's client.Receiver.
+type shared struct {
+	*link // where it stands, and its connection
+
+	useable  atomic.Bool  // it may be sent over: it is not full, not retired, not dead. Set with mu held
+	inflight atomic.Int64 // requests without their answer
+	answers  atomic.Uint64
+	strays   atomic.Uint64 // frames that were no answers
+
+	mu      sync.Mutex // guards all below, and that bytes and order agree
+	order   ring
+	retired time.Time // when it was taken out of use; zero: it is in use
+	full    bool      // the backend does not read
+	idle    time.Time // since when there was nothing in flight
+	dead    bool
+
+	// The connection's goroutine owns these: the run of answers not yet delivered, all one client's.
+	to         *pooled
+	start, end int
+	n          int
+}
+
+// submit sends a client's frames, of which asks are requests. false: the link has no room for them; nothing was sent.
+func (s *shared) submit(by *pooled, run []byte, asks int, now time.Time) bool {
+	s.mu.Lock()
+	inflight := s.inflight.Load()
+	if !s.hasRoom(inflight, asks) {
+		s.mu.Unlock()
+		return false
+	}
+	if asks > 0 {
+		s.order.push(asking{by, asks, now})
+		s.inflight.Add(int64(asks))
+		by.asked.Add(int64(asks))
+	}
+	full, err := s.conn.Append(run)
+	if err != nil { // it is ending: nothing has gone
+		if asks > 0 {
+			s.order.unpush()
+			s.inflight.Add(int64(-asks))
+			by.answered(asks)
+		}
+		s.mu.Unlock()
+		return false
+	}
+	if full {
+		s.full = true
+		s.reckon()
+	}
+	s.mu.Unlock()
+	// A lone request leaves at once; behind others, whoever is about to send may join.
+	s.conn.Flush(inflight == 0)
+	return true
+}
+
+// hasRoom says whether so many more requests may be sent over the link, beside those in flight. A run of any size may go over an idle link.
+func (s *shared) hasRoom(inflight int64, asks int) bool {
+	return s.useable.Load() && (inflight == 0 || inflight+int64(asks) <= int64(s.g.cfg.MaxInflight))
+}
+
+// over says whether the link is not in use any more.
+func (s *shared) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dead || !s.retired.IsZero()
+}
+
+// reckon brings useable up to date. s.mu is held.
+func (s *shared) reckon() { s.useable.Store(!s.dead && !s.full && s.retired.IsZero()) }
+
+// Frame implements client.Receiver: it adds an answer to the run of who asked.
+func (s *shared) Frame(piece []byte, start, end int, f *wire.Frame) {
+	if !s.g.answers(f) { // nobody's
+		s.strays.Add(1)
+		return
+	}
+	s.mu.Lock()
+	by := s.order.answered()
+	s.mu.Unlock()
+	if by == nil {
+		s.conn.Close(ErrUnasked)
+		return
+	}
+	if by != s.to || start != s.end {
+		s.deliver(piece)
+		s.to, s.start = by, start
+	}
+	s.end = end
+	s.n++
+}
+
+// Flush implements client.Receiver. Reading never stops for one client: the others' answers are behind his.
+func (s *shared) Flush(piece []byte) (more bool) {
+	if s.n > 0 {
+		s.deliver(piece)
+		s.g.serveWaiting()
+	}
+	s.to, s.start, s.end = nil, 0, 0
+	return true
+}
+
+func (s *shared) deliver(piece []byte) {
+	if s.n == 0 {
+		return
+	}
+	n := s.n
+	s.n = 0
+	s.answers.Add(uint64(n))
+	if s.inflight.Add(int64(-n)) == 0 {
+		s.rest()
+	}
+	s.to.deliver(piece[s.start:s.end], n)
+}
+
+// rest notes that nothing is in flight. A retired link has nothing more to wait for.
+func (s *shared) rest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.idle = time.Now()
+	if !s.retired.IsZero() && s.order.len() == 0 {
+		s.conn.Close(errRetired)
+	}
+}
+
+// Drained implements client.Receiver: the backend reads again.
+func (s *shared) Drained() {
+	s.mu.Lock()
+	s.full = false
+	s.reckon()
+	s.mu.Unlock()
+	s.g.serveWaiting()
+}
+
+// Ending implements client.EndReceiver: from now on nothing can be sent.
+func (s *shared) Ending(error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dead = true
+	s.reckon()
+}
+
+// retire takes the link out of use: requests in flight are still answered. It is closed with the last answer.
+func (s *shared) retire(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.retired.IsZero() {
+		s.retired = now
+		s.reckon()
+	}
+	if s.order.len() == 0 {
+		s.conn.Close(errRetired)
+	}
+}
+
+// orphans returns those whose requests can no longer be answered, each once. The link has ended.
+func (s *shared) orphans() map[*pooled]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dead = true
+	s.reckon()
+	who := make(map[*pooled]int)
+	for ; s.order.len() > 0; s.order.head++ {
+		a := s.order.at(0)
+		who[a.by] += a.n
+		*a = asking{}
+	}
+	return who
+}
+
+// late returns those who have waited for an answer since before the given time, each once.
+func (s *shared) late(before time.Time) (who []*pooled) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.order.len() {
+		a := s.order.at(i)
+		if !a.at.Before(before) {
+			break
+		}
+		if len(who) == 0 || who[len(who)-1] != a.by {
+			who = append(who, a.by)
+		}
+	}
+	return who
+}
