@@ -6,14 +6,21 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
 func init() {
 	caddy.RegisterModule(new(App))
 }
 
-// App is the app gopr. It has no settings yet, and need not be configured: the handlers bring it in.
+// App is what the handlers of a configuration share. It need not be configured: the handlers bring it in.
 type App struct {
+	// Frame formats by name, for handlers and matchers to name. A name that is built in can't be taken.
+	Formats map[string]*Format `json:"formats,omitempty"`
+
+	formats map[string]*wire.Format // declared, by name
+
 	log slog.Handler
 
 	mu     sync.Mutex // guards all below; handlers are provisioned one after the other, but nobody promises that
@@ -26,9 +33,20 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "gopr", New: func() caddy.Module { return new(App) }}
 }
 
-// Provision takes the configuration's logger.
+// Provision compiles the formats, and takes the configuration's logger.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.log = ctx.Slogger().Handler()
+	a.formats = make(map[string]*wire.Format)
+	for name, f := range a.Formats {
+		if _, taken := wire.Lookup(name); taken {
+			return fmt.Errorf("format %q is built in: give yours another name", name)
+		}
+		format, err := f.Compile(name)
+		if err != nil {
+			return err
+		}
+		a.formats[name] = format
+	}
 	return nil
 }
 

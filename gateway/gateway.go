@@ -6,6 +6,7 @@
 //
 //	admin.go     its place on the admin endpoint
 //	app.go       the app of one configuration: the names of its handlers, the groups it starts
+//	format.go    formats that the configuration declares; caddyfile.go, in the Caddyfile
 //	live.go      what all handlers of one name share: connections, counts
 //	group.go     upstream groups, the same one for the same name and settings
 //	metrics.go   caddy_gopr_* on Caddy's registry

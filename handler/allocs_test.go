@@ -37,7 +37,7 @@ func measured(t testing.TB, h *Handler) *conn {
 		<-drained
 		gateway.ReleaseLive(live)
 	})
-	if lease := c.lease.Load(); lease != nil {
+	if lease := c.hold(); lease != nil {
 		eventually(t, "a link", func() bool { return lease.Backend() != "" })
 	}
 	return c

@@ -1,8 +1,11 @@
 package handler
 
 import (
+	"errors"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-gopr/caddy-gopr/gateway"
 	"github.com/caddy-gopr/caddy-gopr/internal/directive"
 )
 
@@ -29,7 +32,14 @@ import (
 //		}
 //		upstream <backend...> {
 //			to            <backend...>
-//			pooling       session
+//			pooling       session|request
+//			format        <name>
+//			max_inflight  <number>
+//			wait          <duration>
+//			max_waiting   <number>
+//			request_timeout <duration>
+//			max_age       <duration>
+//			idle          <duration>
 //			connections   <min> [<max>]
 //			policy        round_robin|least_conn|random|first
 //			dial_timeout  <duration>
@@ -77,7 +87,9 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return err
 	}
 	// Provision will say the same, but does not know the line.
-	_, err = h.compile()
+	if _, err = h.compile(); errors.Is(err, gateway.ErrUnknownFormat) {
+		return nil // it may be declared
+	}
 	return directive.At(d, err)
 }
 
@@ -111,8 +123,15 @@ func (h *Handler) unmarshalUpstream(d *caddyfile.Dispenser) error {
 	h.Upstream = u
 	u.Backends = d.RemainingArgs()
 	return directive.Block(d, "upstream", directive.Options{
-		"to":      directive.List("10.0.0.1:9000", directive.Append(&u.Backends)),
-		"pooling": directive.One("session", directive.String(&u.Pooling)),
+		"to":              directive.List("10.0.0.1:9000", directive.Append(&u.Backends)),
+		"pooling":         directive.One("session", directive.String(&u.Pooling)),
+		"format":          directive.One("gopr", directive.String(&u.Format)),
+		"max_inflight":    directive.One("256", directive.Int(&u.MaxInflight)),
+		"wait":            directive.One("5s", directive.Duration(&u.Wait)),
+		"max_waiting":     directive.One("1000", directive.Int(&u.MaxWaiting)),
+		"request_timeout": directive.One("30s", directive.Duration(&u.RequestTimeout)),
+		"max_age":         directive.One("1h", directive.Duration(&u.MaxAge)),
+		"idle":            directive.One("10m", directive.Duration(&u.Idle)),
 		"connections": func(d *caddyfile.Dispenser) error {
 			u.Connections = new(Connections)
 			return directive.Args("1 64", 1, directive.OptionalInt(&u.Connections.Min), directive.Int(&u.Connections.Max))(d)

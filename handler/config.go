@@ -38,6 +38,7 @@ type Handler struct {
 	// `echo` answers each request with its own payload instead of asking a backend: for examples, load tests and probes.
 	Respond string `json:"respond,omitempty"`
 
+	app      *gateway.App
 	settings *settings
 	live     *gateway.Live
 	group    *gateway.Group
@@ -83,8 +84,22 @@ type Limits struct {
 type Upstream struct {
 	// The backends, each `host:port` or `unix//path`.
 	Backends []string `json:"backends,omitempty"`
-	// How links are shared: `session`, each client has a link of its own. Default: `session`.
+	// The format that the backends speak, where it is not the clients': frames are translated field by field. Default: the handler's format.
+	Format string `json:"format,omitempty"`
+	// How links are shared: `session`, each client has a link of its own; `request`, many clients ask over few links. Default: `session`.
 	Pooling string `json:"pooling,omitempty"`
+	// Request pooling: how many requests may be unanswered on a link. Default: 256.
+	MaxInflight int `json:"max_inflight,omitempty"`
+	// Request pooling: how long a client's frames may wait for room on a link before the client is closed. Default: 5s.
+	Wait caddy.Duration `json:"wait,omitempty"`
+	// Request pooling: how many clients may wait so; one more is closed. Default: 1000.
+	MaxWaiting int `json:"max_waiting,omitempty"`
+	// Request pooling: how long a request may be unanswered before its client is closed, and the link taken out of use. Default: 30s.
+	RequestTimeout caddy.Duration `json:"request_timeout,omitempty"`
+	// Request pooling: how old a link may be, give or take a fifth, before another takes its place; negative: no limit. Default: 1h.
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+	// Request pooling: how long a link above the minimum may have nothing to do before it is closed. Default: 10m.
+	Idle caddy.Duration `json:"idle,omitempty"`
 	// Links per backend.
 	Connections *Connections `json:"connections,omitempty"`
 	// How the backend for a client is chosen: `round_robin`, `least_conn`, `random` or `first`. Default: `round_robin`.
@@ -109,7 +124,7 @@ type Upstream struct {
 type Connections struct {
 	// Links without a client that are kept warm, so that the next client waits for no dial; 0: none. Default: 1.
 	Min *int `json:"min,omitempty"`
-	// The most links, spares included; 0: no limit. Default: 0.
+	// The most links, spares included; 0: no limit under session pooling. Default: 0 under session pooling, 64 under request pooling.
 	Max int `json:"max,omitempty"`
 }
 

@@ -23,6 +23,7 @@ type conn struct {
 
 	// Set once, before Serve; nil where the handler echoes. What the backend sends, and what follows from it, may come before it is set.
 	lease atomic.Pointer[upstream.Lease]
+	debts debts // under translation: requests that the backend has not answered
 
 	// The connection's goroutine owns these.
 	watch    keepalive.Watch
@@ -70,12 +71,20 @@ func (c *conn) connect() (release func(), err error) {
 		return nil, err
 	}
 	lease := up.Lease(c)
-	c.lease.Store(lease)
+	c.lease.Store(&lease)
 	lease.Resume() // for a Drained that found no lease yet
 	return func() {
 		lease.Close()
 		gateway.ReleaseGroup(group)
 	}, nil
+}
+
+// hold returns the connection's lease; nil: there is none, or not yet.
+func (c *conn) hold() upstream.Lease {
+	if l := c.lease.Load(); l != nil {
+		return *l
+	}
+	return nil
 }
 
 // resume has the clocks go on after a pause: the silence was ours.
@@ -127,7 +136,7 @@ func (c *conn) ending(err error) ending {
 
 // EOF implements transport.Logic. A client may close its sending side and wait for its answers.
 func (c *conn) EOF(now time.Time) transport.Next {
-	lease := c.lease.Load()
+	lease := c.hold()
 	if lease == nil || lease.Unanswered() == 0 {
 		return transport.Close
 	}
@@ -145,7 +154,7 @@ func (c *conn) Tick(now time.Time) transport.Next {
 	case c.ended.Load() != nil:
 		return transport.Close
 	case c.lingering.Load():
-		if c.lease.Load().Unanswered() == 0 || c.watch.Check(now) != nil {
+		if c.hold().Unanswered() == 0 || c.watch.Check(now) != nil {
 			return transport.Close
 		}
 		return transport.More
@@ -183,7 +192,7 @@ func (c *conn) Deadline() time.Time {
 // Drained implements transport.Logic: the client reads again.
 func (c *conn) Drained() {
 	c.ownFull.Store(false)
-	if lease := c.lease.Load(); lease != nil {
+	if lease := c.hold(); lease != nil {
 		lease.Resume()
 	}
 	if !c.upFull.Load() {
@@ -198,7 +207,7 @@ func (c *conn) Info() gateway.Info {
 		FramesIn: c.framesIn.Load(), FramesOut: c.framesOut.Load(), BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
 		Unsent: c.t.Unsent(),
 	}
-	if lease := c.lease.Load(); lease != nil {
+	if lease := c.hold(); lease != nil {
 		i.Unanswered, i.Upstream = lease.Unanswered(), lease.Backend()
 	}
 	return i

@@ -12,15 +12,17 @@ import (
 // piece is what is gathered while one piece of the stream is walked, to be sent with one write each when it is used up.
 type piece struct {
 	b          []byte
-	lease      *upstream.Lease // nil: echo
-	start, end int             // neighbouring application frames, not yet sent on: b[start:end]
-	asks       int             // how many of them ask for an answer
-	frames     int             // application frames of the piece
+	lease      upstream.Lease // nil: echo
+	start, end int            // neighbouring application frames, not yet sent on: b[start:end]
+	run        int            // how many they are
+	asks       int            // and how many of them ask for an answer
+	frames     int            // application frames of the piece
 	pongs      int
 	echoes     int
 	whole      bool    // at least one good frame
 	dropped    bool    // at least one frame was dropped, to its end
 	own        *[]byte // answers of the gateway's own, borrowed; nil: none
+	up         *[]byte // frames in the backend's format, not yet sent on, borrowed; nil: none
 }
 
 // answers are the buffers for a piece's own answers.
@@ -37,7 +39,7 @@ func (c *conn) Data(now time.Time, b []byte) (used int, next transport.Next) {
 	}
 	c.upFull.Store(false)
 	c.ownFull.Store(false)
-	p := piece{b: b, lease: c.lease.Load()}
+	p := piece{b: b, lease: c.hold()}
 	used, next = c.walk(&p, now)
 	c.note(now, &p, used < len(b) || c.skip > 0)
 	c.count(&p, used)
@@ -74,19 +76,23 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 		}
 		c.searched = 0
 		switch {
-		case f.Cmd == c.s.ping.Cmd && f.Flag == c.s.ping.Flag:
+		case c.s.isPing(&f, c.pinger.Outstanding()):
 			c.pong(p, &f)
-		case f.Cmd == c.s.pong.Cmd && f.Flag == c.s.pong.Flag:
+		case c.s.isPong(&f):
 			c.ponged(now, f.Payload)
 		case c.s.commands != nil && !c.s.commands.Contains(f.Cmd): // a heartbeat's command, and not a heartbeat
 			if _, next := c.reject(p.b[used:], notAllowed(&f)); next == transport.Close {
 				return used, next
 			}
 			continue
-		case p.lease != nil:
-			c.pass(p, used, used+n, &f)
-		default:
+		case p.lease == nil:
 			c.echo(p, &f)
+		case c.s.translator != nil:
+			if err := c.translate(p, &f); err != nil {
+				return used, c.fail(err)
+			}
+		default:
+			c.pass(p, used, used+n, &f)
 		}
 		p.whole = true
 		used += n
@@ -100,50 +106,92 @@ func (c *conn) pass(p *piece, start, end int, f *wire.Frame) {
 		p.start = start
 	}
 	p.end = end
+	c.ask(p, f)
+}
+
+// translate adds an application frame in the backend's format.
+func (c *conn) translate(p *piece, f *wire.Frame) error {
+	if p.up == nil {
+		p.up = answers.Get().(*[]byte)
+	}
+	asks := c.s.asks(f)
+	b, err := c.s.translator.up.append(*p.up, f, true)
+	if err != nil {
+		c.live.CountReject(wire.ReasonMalformed.String())
+		return &wire.RejectError{Reason: wire.ReasonMalformed, Got: uint64(f.Cmd)}
+	}
+	*p.up = b
+	if asks {
+		c.debts.n.Add(1)
+	}
+	c.ask(p, f)
+	return nil
+}
+
+// ask counts an application frame. A run never holds more requests than a lease takes at once.
+func (c *conn) ask(p *piece, f *wire.Frame) {
 	p.frames++
-	if f.Flag&uint32(wire.FlagReq) != 0 {
+	p.run++
+	if c.s.asks(f) {
 		p.asks++
+		if p.asks >= c.s.maxAsks {
+			c.forward(p)
+		}
 	}
 }
 
 // forward sends the run to the backend.
 func (c *conn) forward(p *piece) {
-	if p.end > p.start {
-		if p.lease.Send(p.b[p.start:p.end], p.asks) {
+	run := p.b[p.start:p.end]
+	if p.up != nil {
+		run = *p.up
+	}
+	if p.run > 0 {
+		if p.lease.Send(run, p.run, p.asks) {
 			c.upFull.Store(true)
 		}
-		p.start, p.asks = p.end, 0
+		p.run, p.asks = 0, 0
+	}
+	p.start = p.end
+	if p.up != nil {
+		giveBack(p.up)
+		p.up = nil
 	}
 }
 
 // pong answers a ping with its payload.
 func (c *conn) pong(p *piece, f *wire.Frame) {
 	p.pongs++
-	c.own(p, f, c.s.pong.Cmd, c.s.pong.Flag)
+	own := p.answers()
+	*own = c.s.appendPong(*own, f)
 }
 
 // echo answers a request with its payload; a frame that asks nothing gets no answer.
 func (c *conn) echo(p *piece, f *wire.Frame) {
 	p.frames++
-	if flag := f.Flag; flag&uint32(wire.FlagReq) != 0 {
-		c.own(p, f, f.Cmd, flag&^uint32(wire.FlagReq)|uint32(wire.FlagRsp))
+	own := p.answers()
+	b, ok := c.s.appendEcho(*own, f)
+	if ok {
+		*own = b
 		p.echoes++
 	}
 }
 
-// own adds an answer of the gateway's own: the payload of f under another header.
-func (c *conn) own(p *piece, f *wire.Frame, cmd, flag uint32) {
+// answers returns the buffer for the gateway's own answers.
+func (p *piece) answers() *[]byte {
 	if p.own == nil {
 		p.own = answers.Get().(*[]byte)
 	}
-	if b, err := c.s.format.Append(*p.own, f.Version, cmd, flag, f.Payload); err == nil { // it fits: cmd and flag were checked, the payload came in this format
-		*p.own = b
-	}
+	return p.own
 }
 
 // answer sends the gateway's own answers.
 func (c *conn) answer(p *piece) {
 	if p.own == nil {
+		return
+	}
+	if len(*p.own) == 0 {
+		giveBack(p.own)
 		return
 	}
 	c.ownFull.Store(true) // before the write: Drained may come at once
@@ -154,9 +202,13 @@ func (c *conn) answer(p *piece) {
 	if err == nil {
 		c.out(p.echoes, len(*p.own))
 	}
-	if cap(*p.own) <= maxAnswers {
-		*p.own = (*p.own)[:0]
-		answers.Put(p.own)
+	giveBack(p.own)
+}
+
+func giveBack(b *[]byte) {
+	if cap(*b) <= maxAnswers {
+		*b = (*b)[:0]
+		answers.Put(b)
 	}
 }
 
@@ -181,7 +233,7 @@ func (c *conn) ping(now time.Time) {
 	seq, at := c.pinger.Ping(now)
 	var body, buf [64]byte
 	payload := wire.AppendPing(body[:0], wire.Ping{Seq: seq, Time: at})[wire.HeaderLen:]
-	if b, err := c.s.format.Append(buf[:0], c.s.version, c.s.ping.Cmd, c.s.ping.Flag, payload); err == nil {
+	if b, err := c.s.appendPing(buf[:0], payload); err == nil {
 		if _, err := c.t.Write(b); err == nil {
 			c.out(0, len(b))
 		}
@@ -193,7 +245,9 @@ func (c *conn) ponged(now time.Time, payload []byte) {
 	if c.s.probe == nil {
 		return
 	}
-	if p, ok := wire.ParsePing(payload); ok {
+	if !c.s.simple && !c.s.format.EchoesPing() {
+		c.pinger.Answered(now)
+	} else if p, ok := wire.ParsePing(payload); ok {
 		c.pinger.Pong(p.Seq, p.Time, now)
 	}
 }

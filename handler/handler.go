@@ -34,11 +34,12 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision compiles the settings, takes the handler's name, and holds its upstream group. Nobody is dialled before the configuration starts.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	s, err := h.compile()
+	app, err := gateway.Of(ctx)
 	if err != nil {
 		return err
 	}
-	app, err := gateway.Of(ctx)
+	h.app = app
+	s, err := h.compile()
 	if err != nil {
 		return err
 	}

@@ -1,16 +1,43 @@
 package handler
 
-// Frames implements upstream.Peer: frames from the backend go to the client as they are.
+import "github.com/caddy-gopr/caddy-gopr/wire"
+
+// Frames implements upstream.Peer: frames from the backend go to the client as they are, or in the client's format where that is another.
 func (c *conn) Frames(run []byte, n int) (full bool) {
+	if c.s.translator != nil {
+		b := answers.Get().(*[]byte)
+		defer giveBack(b)
+		if err := c.translateBack(b, run); err != nil {
+			c.end(ending{reasonUpstream, err})
+			return false
+		}
+		run = *b
+	}
 	full, err := c.t.Write(run)
 	if err != nil {
 		return false // the connection is ending; the backend must not be stopped for it
 	}
 	c.out(n, len(run))
-	if c.lingering.Load() && c.lease.Load().Unanswered() == 0 {
+	if c.lingering.Load() && c.hold().Unanswered() == 0 {
 		c.t.Wake()
 	}
 	return full
+}
+
+// translateBack appends frames of the backend in the client's format.
+func (c *conn) translateBack(to *[]byte, run []byte) error {
+	var f wire.Frame
+	for len(run) > 0 {
+		n, err := c.s.translator.dec.Next(run, &f)
+		if err != nil {
+			return err
+		}
+		if *to, err = c.s.translator.down.append(*to, &f, c.debts.take()); err != nil {
+			return err
+		}
+		run = run[n:]
+	}
+	return nil
 }
 
 // Room implements upstream.Peer: the backend takes more.

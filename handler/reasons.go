@@ -18,15 +18,18 @@ import (
 // Why a connection ended: the label of caddy_gopr_connections_closed_total and the word in the log. A frame that was not accepted is named by its wire.Reason:
 // magic, version, length, command, checksum, malformed.
 const (
-	reasonEOF          = "eof"            // the client closed
-	reasonNetwork      = "network"        // reset, or another error of the network
-	reasonIdle         = "idle_timeout"   // no complete frame in time
-	reasonFrame        = "frame_timeout"  // a frame begun and not completed in time
-	reasonHeartbeat    = "heartbeat"      // the gateway's probe was not answered in time
-	reasonWrite        = "write_timeout"  // the client does not read
-	reasonConnections  = "connections"    // limits connections
-	reasonUpstreamLost = "upstream_lost"  // the link died with a request unanswered, or on_loss close
-	reasonUpstream     = "upstream_error" // the group is gone, or its links die under this client
+	reasonEOF          = "eof"             // the client closed
+	reasonNetwork      = "network"         // reset, or another error of the network
+	reasonIdle         = "idle_timeout"    // no complete frame in time
+	reasonFrame        = "frame_timeout"   // a frame begun and not completed in time
+	reasonHeartbeat    = "heartbeat"       // the gateway's probe was not answered in time
+	reasonWrite        = "write_timeout"   // the client does not read
+	reasonConnections  = "connections"     // limits connections
+	reasonUpstreamLost = "upstream_lost"   // the link died with a request unanswered, or on_loss close
+	reasonUpstream     = "upstream_error"  // the group is gone, or its links die under this client
+	reasonWait         = "upstream_wait"   // no room on a link in time, or too many wait
+	reasonTimeout      = "request_timeout" // the backend did not answer in time
+	reasonSlow         = "slow_consumer"   // the client does not read the answers it shares a link for
 	reasonPanic        = "panic"
 	reasonKilled       = "killed" // by an operator
 )
@@ -43,6 +46,12 @@ func endingOf(err error) ending {
 	switch {
 	case errors.Is(err, upstream.ErrLost): // first: what it wraps is how the link ended, and that says nothing of the client
 		return ending{reasonUpstreamLost, err}
+	case errors.Is(err, upstream.ErrWait), errors.Is(err, upstream.ErrBusy):
+		return ending{reasonWait, err}
+	case errors.Is(err, upstream.ErrRequestTimeout):
+		return ending{reasonTimeout, err}
+	case errors.Is(err, upstream.ErrSlow):
+		return ending{reasonSlow, err}
 	case errors.Is(err, upstream.ErrUnstable), errors.Is(err, upstream.ErrGroupClosed):
 		return ending{reasonUpstream, err}
 	case err == nil || errors.Is(err, io.EOF):

@@ -3,6 +3,7 @@ package handler
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/gateway"
@@ -22,17 +23,16 @@ const (
 	onInvalidClose = "close"
 	onInvalidDrop  = "drop"
 	respondEcho    = "echo"
-	poolingSession = "session"
 )
 
 // settings is a handler's configuration, compiled. It is never changed: connections share it, and outlive the handler with it.
 type settings struct {
 	name       string
+	dialect    // of the clients
 	dec        *wire.Decoder
-	format     *wire.Format
-	version    uint32           // of the gateway's own frames
 	commands   *wire.CommandSet // what the application may use; nil: all
-	ping, pong Control
+	translator *translator      // nil: the backends speak as the clients do
+	maxAsks    int              // requests that may go to a lease at once
 	drop       bool
 	echo       bool
 	maxConns   int
@@ -54,7 +54,7 @@ func (g *group) acquire() *gateway.Group { return gateway.AcquireGroup(g.name, g
 // compile checks the configuration and fills in the defaults. Its errors say what would be right.
 func (h *Handler) compile() (*settings, error) {
 	s := &settings{
-		name: h.Name, ping: Control{uint32(wire.CmdPing), uint32(wire.FlagReq)}, pong: Control{uint32(wire.CmdPong), uint32(wire.FlagRsp)},
+		name: h.Name, maxAsks: math.MaxInt,
 		limits: keepalive.Limits{Idle: defaultIdleTimeout, Frame: defaultFrameTimeout},
 	}
 	if s.name == "" {
@@ -69,30 +69,10 @@ func (h *Handler) compile() (*settings, error) {
 }
 
 func (h *Handler) compileFormat(s *settings) (err error) {
-	name := h.Format
-	if name == "" {
-		name = wire.GOPR.Name()
+	if s.dialect, err = h.dialect(); err != nil {
+		return err
 	}
-	var ok bool
-	if s.format, ok = wire.Lookup(name); !ok {
-		return fmt.Errorf("unknown format %q: one of %s", name, wire.GOPR.Name())
-	}
-	if hb := h.Heartbeat; hb != nil {
-		if hb.Ping != nil {
-			s.ping = *hb.Ping
-		}
-		if hb.Pong != nil {
-			s.pong = *hb.Pong
-		}
-	}
-	if s.ping == s.pong {
-		return fmt.Errorf("heartbeat ping and pong are the same frame: give them different commands or flags, such as 0x01 0x01 and 0x02 0x02")
-	}
-	s.version = wire.Version
-	if len(h.Versions) > 0 {
-		s.version = h.Versions[0]
-	}
-	rules := wire.Rules{Versions: h.Versions, MaxPayload: h.MaxPayload}
+	rules := wire.Rules{Versions: h.Versions, MaxPayload: h.MaxPayload, From: wire.FromClient}
 	if len(h.Commands) > 0 {
 		var ranges []wire.CommandRange
 		for _, c := range h.Commands {
@@ -103,15 +83,13 @@ func (h *Handler) compileFormat(s *settings) (err error) {
 			ranges = append(ranges, r)
 		}
 		s.commands = wire.NewCommandSet(ranges...)
-		rules.Commands = wire.NewCommandSet(append(ranges, wire.CommandRange{First: s.ping.Cmd, Last: s.ping.Cmd}, wire.CommandRange{First: s.pong.Cmd, Last: s.pong.Cmd})...)
+		rules.Commands = wire.NewCommandSet(append(ranges, s.beats()...)...)
 	}
 	if s.dec, err = s.format.NewDecoder(rules); err != nil {
 		return err
 	}
-	for _, c := range []Control{s.ping, s.pong} {
-		if _, err := s.format.Append(nil, s.version, c.Cmd, c.Flag, nil); err != nil {
-			return fmt.Errorf("heartbeat: %w", err)
-		}
+	if err := s.checkBeats(); err != nil {
+		return err
 	}
 	switch h.OnInvalid {
 	case "", onInvalidClose:
@@ -181,7 +159,7 @@ func (h *Handler) compileTarget(s *settings) error {
 	case h.Respond != "":
 		return fmt.Errorf("unknown respond %q: %s", h.Respond, respondEcho)
 	}
-	cfg, err := h.Upstream.compile(s)
+	cfg, err := h.compileUpstream(s)
 	if err != nil {
 		return fmt.Errorf("upstream: %w", err)
 	}
@@ -190,54 +168,8 @@ func (h *Handler) compileTarget(s *settings) error {
 		return err
 	}
 	cfg.Logger = gateway.Log.With("handler", s.name)
-	s.upstream = &group{name: s.name, key: s.format.Name() + " " + string(key), cfg: cfg}
+	s.upstream = &group{name: s.name, key: identity(cfg.Format) + fmt.Sprint(cfg.Versions) + string(key), cfg: cfg}
 	return nil
-}
-
-func (u *Upstream) compile(s *settings) (upstream.Config, error) {
-	cfg := upstream.Config{
-		Backends:     u.Backends,
-		Policy:       upstream.Policy(u.Policy),
-		DialTimeout:  time.Duration(u.DialTimeout),
-		WriteTimeout: time.Duration(u.WriteTimeout),
-		TCP:          u.TCPKeepalive.compile(),
-		OnLoss:       upstream.OnLoss(u.OnLoss),
-		Buffer:       u.Buffer,
-		Format:       s.format,
-	}
-	if u.Pooling != "" && u.Pooling != poolingSession {
-		return cfg, fmt.Errorf("unknown pooling %q: %s", u.Pooling, poolingSession)
-	}
-	if c := u.Connections; c != nil {
-		if c.Min != nil && *c.Min < 0 {
-			return cfg, fmt.Errorf("connections min %d is negative: give the number of links to keep warm, or 0 for none", *c.Min)
-		}
-		cfg.MinLinks, cfg.MaxLinks = noneIfZero(c.Min), c.Max
-	}
-	if r := u.Reconnect; r != nil {
-		if r.Attempts != nil && *r.Attempts < 0 {
-			return cfg, fmt.Errorf("reconnect attempts %d is negative: give a number such as 5, or 0 to never pause", *r.Attempts)
-		}
-		if r.Jitter != nil && *r.Jitter < 0 {
-			return cfg, fmt.Errorf("reconnect jitter %v is negative: give a share such as 0.5, or 0 for none", *r.Jitter)
-		}
-		cfg.Reconnect = upstream.Reconnect{
-			Initial: time.Duration(r.Initial), Factor: r.Factor, Max: time.Duration(r.Max), Jitter: noneIfZero(r.Jitter),
-			Attempts: noneIfZero(r.Attempts), Pause: time.Duration(r.Pause), Stable: time.Duration(r.Stable),
-		}
-	}
-	if hb := u.Heartbeat; hb != nil {
-		cfg.Heartbeat = &keepalive.Heartbeat{Interval: time.Duration(hb.Interval), Timeout: time.Duration(hb.Timeout)}
-		switch {
-		case hb.Off:
-			cfg.Heartbeat.Interval = -1
-		case hb.Interval == 0:
-			cfg.Heartbeat.Interval = 30 * time.Second
-		case hb.Interval < 0:
-			return cfg, fmt.Errorf("heartbeat interval %v is negative: give a time such as 30s, or off", time.Duration(hb.Interval))
-		}
-	}
-	return cfg, cfg.Validate()
 }
 
 func (k *TCPKeepalive) compile() keepalive.TCP {

@@ -189,7 +189,6 @@ func TestMistakes(t *testing.T) {
 		{"nowhere to go", in("versions 1"), "gopr handler \"devices\": there is nowhere to send frames: add `upstream host:port`, or `respond echo`, at Caddyfile:5"},
 		{"two ways to go", in("upstream 10.0.0.1:9000\n" + echo), `gopr handler "devices": both upstream and respond are set: frames can go one way only, so remove one, at Caddyfile:5`},
 		{"a choice that is none", in("on_invalid ignore\n" + echo), `gopr handler "devices": unknown on_invalid "ignore": close or drop, at Caddyfile:5`},
-		{"an unknown format", in("format mqtt\n" + echo), `gopr handler "devices": unknown format "mqtt": one of gopr, at Caddyfile:5`},
 		{"a command that is none", in("commands 0x10-0xXY\n" + echo), `gopr handler "devices": command "0x10-0xXY": want a number such as 16 or 0x10, or a range such as 0x10-0xFF, at Caddyfile:5`},
 		{"a backend without a port", in("upstream 10.0.0.1"), `gopr handler "devices": upstream: backend "10.0.0.1" is no address: write it as host:port, such as 10.0.0.1:9000, or unix//path, at Caddyfile:5`},
 		{"a port that is none", in("upstream 10.0.0.1:70000"), `gopr handler "devices": upstream: backend "10.0.0.1:70000" has no valid port: a number from 1 to 65535, at Caddyfile:5`},

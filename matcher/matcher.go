@@ -2,12 +2,14 @@
 package matcher
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/mholt/caddy-l4/layer4"
 
+	"github.com/caddy-gopr/caddy-gopr/gateway"
 	"github.com/caddy-gopr/caddy-gopr/internal/directive"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
@@ -38,24 +40,25 @@ func (*Matcher) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision compiles the settings.
-func (m *Matcher) Provision(caddy.Context) error {
-	if err := m.compile(); err != nil {
+func (m *Matcher) Provision(ctx caddy.Context) error {
+	app, err := gateway.Of(ctx)
+	if err != nil {
+		return err
+	}
+	if err = m.compile(app); err != nil {
 		return fmt.Errorf("gopr matcher: %w", err)
 	}
 	return nil
 }
 
 // compile checks the settings and fills in the defaults. Its errors say what would be right.
-func (m *Matcher) compile() error {
-	m.format = m.Format
-	if m.format == "" {
-		m.format = wire.GOPR.Name()
+func (m *Matcher) compile(app *gateway.App) error {
+	f, err := app.Format(m.Format)
+	if err != nil {
+		return err
 	}
-	f, ok := wire.Lookup(m.format)
-	if !ok {
-		return fmt.Errorf("unknown format %q: one of %s", m.format, wire.GOPR.Name())
-	}
-	rules := wire.Rules{Versions: m.Versions, MaxPayload: m.MaxPayload}
+	m.format = f.Name()
+	rules := wire.Rules{Versions: m.Versions, MaxPayload: m.MaxPayload, From: wire.FromClient}
 	if len(m.Commands) > 0 {
 		rules.Commands = wire.NewCommandSet()
 		for _, s := range m.Commands {
@@ -66,7 +69,6 @@ func (m *Matcher) compile() error {
 			rules.Commands.Add(r)
 		}
 	}
-	var err error
 	m.dec, err = f.NewDecoder(rules)
 	return err
 }
@@ -109,7 +111,7 @@ func (m *Matcher) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return err
 	}
 	// Provision will say the same, but does not know the line.
-	if err := m.compile(); err != nil {
+	if err := m.compile(nil); err != nil && !errors.Is(err, gateway.ErrUnknownFormat) {
 		return directive.At(d, fmt.Errorf("gopr matcher: %w", err))
 	}
 	return nil

@@ -56,9 +56,19 @@ func match(t *testing.T, m *Matcher, prefetched string) (string, *layer4.Connect
 	return "", nil
 }
 
+// context is the one of a configuration that is being loaded.
+func context(t *testing.T) caddy.Context {
+	t.Helper()
+	ctx, err := caddy.ProvisionContext(new(caddy.Config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
 func provisioned(t *testing.T, m *Matcher) *Matcher {
 	t.Helper()
-	if err := m.Provision(caddy.Context{}); err != nil {
+	if err := m.Provision(context(t)); err != nil {
 		t.Fatal(err)
 	}
 	return m
@@ -133,7 +143,6 @@ func TestUnmarshalCaddyfile(t *testing.T) {
 		{"no argument", "gopr {\nversions\n}", "", "versions has 0 arguments: write it as `versions 1`, at Testfile:2"},
 		{"no size", "gopr {\n\nmax_payload -1\n}", "", "max_payload: \"-1\" is no size: write it as `max_payload 16KiB`, at Testfile:3"},
 		{"no version", "gopr {\nversions one\n}", "", "versions: \"one\" is no number such as 16 or 0x10: write it as `versions 1`, at Testfile:2"},
-		{"an unknown format", "gopr {\nformat mqtt\n}", "", `gopr matcher: unknown format "mqtt": one of gopr, at Testfile:1`},
 		{"no command", "gopr {\ncommands ping\n}", "", `gopr matcher: command "ping": want a number such as 16 or 0x10, or a range such as 0x10-0xFF, at Testfile:1`},
 		{"a command too great", "gopr {\ncommands 0x100\n}", "", `gopr matcher: command 0x100: the command field of gopr says at most 0xFF, at Testfile:1`},
 		{"a version too great", "gopr {\nversions 65536\n}", "", `gopr matcher: version 65536: the version field of gopr says at most 65535, at Testfile:1`},
@@ -163,7 +172,7 @@ func TestUnmarshalCaddyfile(t *testing.T) {
 // TestProvision: JSON's mistakes are told as the Caddyfile's are.
 func TestProvision(t *testing.T) {
 	for in, want := range map[string]string{
-		`{"format": "mqtt"}`:                     `gopr matcher: unknown format "mqtt": one of gopr`,
+		`{"format": "mqtt"}`:                     `gopr matcher: unknown format "mqtt": one of gopr, mc, fram, golg, length, or one that the global option gopr declares`,
 		`{"max_payload": -1}`:                    "gopr matcher: maximum payload of -1 bytes: want 1 to 65535, or 0 for 65535",
 		`{"commands": ["0x20-0x10"]}`:            `gopr matcher: command range "0x20-0x10" runs backwards: want 0x10-0x20`,
 		`{"versions": [1, 70000], "format": ""}`: "gopr matcher: version 70000: the version field of gopr says at most 65535",
@@ -172,7 +181,7 @@ func TestProvision(t *testing.T) {
 		if err := json.Unmarshal([]byte(in), &m); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Provision(caddy.Context{}); err == nil || err.Error() != want {
+		if err := m.Provision(context(t)); err == nil || err.Error() != want {
 			t.Errorf("%s: got %v\nwant %s", in, err, want)
 		}
 	}
@@ -190,8 +199,7 @@ func TestNextRoute(t *testing.T) {
 				route("gopr", map[string]string{"gopr": "{}"}),
 				route("other", nil),
 			}
-			ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
-			defer cancel()
+			ctx := context(t)
 			if err := routes.Provision(ctx); err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,86 @@
+package handler
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/keepalive"
+	"github.com/caddy-gopr/caddy-gopr/upstream"
+)
+
+// compileUpstream prepares the group, and the translation where its backends speak another format.
+func (h *Handler) compileUpstream(s *settings) (upstream.Config, error) {
+	cfg, err := h.Upstream.compile()
+	if err != nil {
+		return cfg, err
+	}
+	cfg.Format, cfg.Versions = s.format, h.Versions
+	if h.Upstream.Format != "" {
+		if cfg.Format, err = h.app.Format(h.Upstream.Format); err != nil {
+			return cfg, err
+		}
+	}
+	if cfg.Format != s.format {
+		cfg.Versions = nil // of the other format: its own
+		if s.translator, err = newTranslator(s.format, cfg.Format); err != nil {
+			return cfg, err
+		}
+	}
+	if cfg.Pooling == upstream.Request {
+		if !s.format.HasPairing() {
+			return cfg, fmt.Errorf("pooling request needs to know which frames ask and which answer, and the format %s does not say: declare `asks` and `answers` with the format, or take pooling session", s.format.Name())
+		}
+		s.maxAsks = cfg.WithDefaults().MaxInflight
+	}
+	return cfg, cfg.Validate()
+}
+
+func (u *Upstream) compile() (upstream.Config, error) {
+	cfg := upstream.Config{
+		Backends:     u.Backends,
+		Policy:       upstream.Policy(u.Policy),
+		DialTimeout:  time.Duration(u.DialTimeout),
+		WriteTimeout: time.Duration(u.WriteTimeout),
+		TCP:          u.TCPKeepalive.compile(),
+		OnLoss:       upstream.OnLoss(u.OnLoss),
+		Buffer:       u.Buffer,
+
+		Pooling:        upstream.Pooling(u.Pooling),
+		MaxInflight:    u.MaxInflight,
+		Wait:           time.Duration(u.Wait),
+		MaxWaiting:     u.MaxWaiting,
+		RequestTimeout: time.Duration(u.RequestTimeout),
+		MaxAge:         time.Duration(u.MaxAge),
+		Idle:           time.Duration(u.Idle),
+	}
+	if c := u.Connections; c != nil {
+		if c.Min != nil && *c.Min < 0 {
+			return cfg, fmt.Errorf("connections min %d is negative: give the number of links to keep warm, or 0 for none", *c.Min)
+		}
+		cfg.MinLinks, cfg.MaxLinks = noneIfZero(c.Min), c.Max
+	}
+	if r := u.Reconnect; r != nil {
+		if r.Attempts != nil && *r.Attempts < 0 {
+			return cfg, fmt.Errorf("reconnect attempts %d is negative: give a number such as 5, or 0 to never pause", *r.Attempts)
+		}
+		if r.Jitter != nil && *r.Jitter < 0 {
+			return cfg, fmt.Errorf("reconnect jitter %v is negative: give a share such as 0.5, or 0 for none", *r.Jitter)
+		}
+		cfg.Reconnect = upstream.Reconnect{
+			Initial: time.Duration(r.Initial), Factor: r.Factor, Max: time.Duration(r.Max), Jitter: noneIfZero(r.Jitter),
+			Attempts: noneIfZero(r.Attempts), Pause: time.Duration(r.Pause), Stable: time.Duration(r.Stable),
+		}
+	}
+	if hb := u.Heartbeat; hb != nil {
+		cfg.Heartbeat = &keepalive.Heartbeat{Interval: time.Duration(hb.Interval), Timeout: time.Duration(hb.Timeout)}
+		switch {
+		case hb.Off:
+			cfg.Heartbeat.Interval = -1
+		case hb.Interval == 0:
+			cfg.Heartbeat.Interval = 30 * time.Second
+		case hb.Interval < 0:
+			return cfg, fmt.Errorf("heartbeat interval %v is negative: give a time such as 30s, or off", time.Duration(hb.Interval))
+		}
+	}
+	return cfg, nil
+}
