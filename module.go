@@ -11,6 +11,7 @@ package gopr
 import (
 	_ "github.com/mholt/caddy-l4" // layer4, tls, proxy_protocol and the rest
 
+	_ "github.com/caddy-gopr/caddy-gopr/cli"
 	_ "github.com/caddy-gopr/caddy-gopr/gateway"
 	_ "github.com/caddy-gopr/caddy-gopr/handler"
 	_ "github.com/caddy-gopr/caddy-gopr/matcher"
