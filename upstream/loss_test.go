@@ -28,7 +28,9 @@ func TestClientOutlivesItsLink(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := newNetwork(tt.backends...)
-				p := lease(t, n.group(t, Config{Policy: First, MinLinks: tt.minLinks}))
+				g := n.group(t, Config{Policy: First, MinLinks: tt.minLinks})
+				synctest.Wait() // so that its links are used in the order in which they were dialled
+				p := lease(t, g)
 				p.ask("1")
 				p.say("2")
 				time.Sleep(tt.up)
