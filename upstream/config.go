@@ -43,7 +43,7 @@ type Config struct {
 	// Buffer bounds, in bytes, what is held for a client: frames that wait for a link, and frames that a backend has not taken. Beyond it nothing more is read
 	// from that client. 0: 256 KiB.
 	Buffer int
-	// MaxInflight is how many requests may be unanswered on a link, under request pooling. 0: 256.
+	// MaxInflight is how many requests may be unanswered on a link, under request pooling; no more than a format with ids has of them. 0: 256.
 	MaxInflight int
 	// Wait is how long a client's frames may wait for room on a link, under request pooling, before the client is ended with ErrWait. 0: 5 s. It is looked at once a second.
 	Wait time.Duration
@@ -127,6 +127,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.MaxInflight == 0 {
 		c.MaxInflight = defaultMaxInflight
+	}
+	if c.Format != nil && c.Format.HasID() { // an id for each request in flight
+		c.MaxInflight = int(min(uint64(c.MaxInflight), c.Format.MaxID()))
 	}
 	if c.MaxWaiting == 0 {
 		c.MaxWaiting = defaultMaxWaiting

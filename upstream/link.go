@@ -50,7 +50,7 @@ func newLink(g *Group, b *backend, nc net.Conn, began time.Time) *link {
 		l.conn = client.NewConn(nc, &g.conn, l)
 		return l
 	}
-	l.shared = &shared{link: l, idle: l.up}
+	l.shared = &shared{link: l, idle: l.up, ledger: g.newLedger()}
 	l.shared.useable.Store(true)
 	if g.cfg.MaxAge > 0 {
 		l.renew = l.up.Add(keepalive.Jitter(g.cfg.MaxAge, renewJitter))

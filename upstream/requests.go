@@ -260,5 +260,5 @@ func (s *shared) retiredBefore(t time.Time) bool {
 func (s *shared) idleSince(t time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.dead && s.retired.IsZero() && s.order.len() == 0 && s.idle.Before(t)
+	return !s.dead && s.retired.IsZero() && s.ledger.open() == 0 && s.idle.Before(t)
 }

@@ -1,29 +1,22 @@
 package upstream
 
-import "time"
-
-// asking is a client's run of requests on a shared link.
-type asking struct {
-	by *pooled
-	n  int // answers still to come
-	at time.Time
-}
-
 // ring is a queue of askings, the oldest first. It grows to what was ever in it at once, which the requests in flight bound.
 type ring struct {
-	slots []asking // a power of two of them
-	head  int      // counts up for ever
-	tail  int
+	slots      []asking // a power of two of them
+	head, tail int      // count up for ever
 }
 
 func (r *ring) len() int { return r.tail - r.head }
+
+// at returns the i-th, counted from the oldest.
+func (r *ring) at(i int) *asking { return &r.slots[(r.head+i)&(len(r.slots)-1)] }
 
 func (r *ring) push(a asking) {
 	if r.len() == len(r.slots) {
 		r.grow()
 	}
-	r.slots[r.tail&(len(r.slots)-1)] = a
 	r.tail++
+	*r.at(r.len() - 1) = a
 }
 
 func (r *ring) grow() {
@@ -34,25 +27,14 @@ func (r *ring) grow() {
 	r.head, r.tail, r.slots = 0, r.len(), slots
 }
 
-// at returns the i-th, counted from the oldest.
-func (r *ring) at(i int) *asking { return &r.slots[(r.head+i)&(len(r.slots)-1)] }
-
-// answered takes an answer off the oldest asking and returns whose it is; nil: nobody asks.
-func (r *ring) answered() *pooled {
-	if r.len() == 0 {
-		return nil
-	}
-	a := r.at(0)
-	by := a.by
-	if a.n--; a.n == 0 {
-		*a = asking{}
-		r.head++
-	}
-	return by
+// shift takes the oldest away.
+func (r *ring) shift() {
+	*r.at(0) = asking{}
+	r.head++
 }
 
-// unpush takes back the newest.
+// unpush takes the newest away.
 func (r *ring) unpush() {
+	*r.at(r.len() - 1) = asking{}
 	r.tail--
-	r.slots[r.tail&(len(r.slots)-1)] = asking{}
 }

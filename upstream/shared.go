@@ -8,12 +8,11 @@ import (
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
-// shared is a link that many clients ask over. Nothing on the wire says whose an answer is; the order does. A backend answers in the order in which it was asked, so the
-// oldest unanswered request is the one that the next answer belongs to. That is kept by three rules:
+// shared is a link that many clients ask over. What one asked is never answered to another; three rules keep it so:
 //
-//   - A client's requests enter the order and the bytes of the link under one lock, so both have the same order.
-//   - Whoever asked stays in the order until he was answered, also when he has gone: his answer is then nobody's, and never the next one's.
-//   - A link on which order can no longer be trusted is no longer used: an answer that nobody asked for ends it at once; one that is late beyond
+//   - A client's requests enter the ledger and the bytes of the link under one lock, so both have the same order.
+//   - Whoever asked stays in the ledger until he was answered, also when he has gone: his answer is then nobody's, and never the next one's.
+//   - A link whose answers can no longer be trusted is no longer used: an answer that nobody asked for ends it at once; one that is late beyond
 //     RequestTimeout takes it out of use.
 //
 // It is its connection's client.Receiver.
@@ -25,8 +24,8 @@ type shared struct {
 	answers  atomic.Uint64
 	strays   atomic.Uint64 // frames that were no answers
 
-	mu      sync.Mutex // guards all below, and that bytes and order agree
-	order   ring
+	mu      sync.Mutex // guards all below, and that bytes and ledger agree
+	ledger  ledger
 	retired time.Time // when it was taken out of use; zero: it is in use
 	full    bool      // the backend does not read
 	idle    time.Time // since when there was nothing in flight
@@ -47,14 +46,14 @@ func (s *shared) submit(by *pooled, run []byte, asks int, now time.Time) bool {
 		return false
 	}
 	if asks > 0 {
-		s.order.push(asking{by, asks, now})
+		run, asks = s.ledger.enter(by, run, asks, now)
 		s.inflight.Add(int64(asks))
 		by.asked.Add(int64(asks))
 	}
 	full, err := s.conn.Append(run)
 	if err != nil { // it is ending: nothing has gone
 		if asks > 0 {
-			s.order.unpush()
+			s.ledger.undo()
 			s.inflight.Add(int64(-asks))
 			by.answered(asks)
 		}
@@ -93,7 +92,7 @@ func (s *shared) Frame(piece []byte, start, end int, f *wire.Frame) {
 		return
 	}
 	s.mu.Lock()
-	by := s.order.answered()
+	by := s.ledger.answered(f)
 	s.mu.Unlock()
 	if by == nil {
 		s.conn.Close(ErrUnasked)
@@ -135,7 +134,7 @@ func (s *shared) rest() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.idle = time.Now()
-	if !s.retired.IsZero() && s.order.len() == 0 {
+	if !s.retired.IsZero() && s.ledger.open() == 0 {
 		s.conn.Close(errRetired)
 	}
 }
@@ -165,38 +164,23 @@ func (s *shared) retire(now time.Time) {
 		s.retired = now
 		s.reckon()
 	}
-	if s.order.len() == 0 {
+	if s.ledger.open() == 0 {
 		s.conn.Close(errRetired)
 	}
 }
 
-// orphans returns those whose requests can no longer be answered, each once. The link has ended.
+// orphans returns those whose requests can no longer be answered, and how many each has. The link has ended.
 func (s *shared) orphans() map[*pooled]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dead = true
 	s.reckon()
-	who := make(map[*pooled]int)
-	for ; s.order.len() > 0; s.order.head++ {
-		a := s.order.at(0)
-		who[a.by] += a.n
-		*a = asking{}
-	}
-	return who
+	return s.ledger.clear()
 }
 
-// late returns those who have waited for an answer since before the given time, each once.
-func (s *shared) late(before time.Time) (who []*pooled) {
+// late returns those who have waited for an answer since before the given time.
+func (s *shared) late(before time.Time) []*pooled {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.order.len() {
-		a := s.order.at(i)
-		if !a.at.Before(before) {
-			break
-		}
-		if len(who) == 0 || who[len(who)-1] != a.by {
-			who = append(who, a.by)
-		}
-	}
-	return who
+	return s.ledger.late(before)
 }
