@@ -624,6 +624,9 @@ func TestConnCloseUnderFlood(t *testing.T) {
 }
 
 func TestConnPiecesAllocateNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("pools forget under the race detector")
+	}
 	ours, _ := tcpPair(t)
 	r := &echo{}
 	c := NewConn(ours, &ConnConfig{Heartbeat: onlyPings.Heartbeat, Limits: &keepalive.Limits{Idle: time.Minute, Frame: time.Minute}}, r)
@@ -641,6 +644,9 @@ func TestConnPiecesAllocateNothing(t *testing.T) {
 }
 
 func TestConnWritesAllocateNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("pools forget under the race detector")
+	}
 	ours, theirs := tcpPair(t)
 	rec := &recorder{}
 	s := serveConn(t, ours, onlyPings, rec)

@@ -19,14 +19,9 @@ type link struct {
 
 	broken bool // answers cannot be matched any more; the connection's goroutine owns it
 
-	writers sync.WaitGroup // who writes what others have put into batch
-
-	mu      sync.Mutex                  // guards all below; no write, no callback and no wait happens under it
+	mu      sync.Mutex                  // guards all below, and orders Appends to conn; no write, no callback and no wait happens under it
 	err     error                       // why it ended; nil: it has not
-	batch   *[]byte                     // frames in the order of put, not yet given to conn; nil: none
-	writing bool                        // somebody gives conn what was in batch, and will come back for more
 	room    chan struct{}               // closed when there is room again; nil: there is
-	drains  uint64                      // how often conn has called Drained
 	calls   []*call                     // the requests without an answer, in the order in which they are on the wire
 	pings   map[uint32]chan<- time.Time // who waits for a pong, by the sequence number of the ping
 	pingSeq uint32                      // of the last one of these
@@ -41,7 +36,6 @@ func newLink(c *Client, nc net.Conn) *link {
 // serve runs the connection until it ends.
 func (l *link) serve(ctx context.Context) {
 	_ = l.conn.Serve(ctx) // Ending is told why it ends
-	l.writers.Wait()
 }
 
 // Frame tells answers from what is the application's.
@@ -89,7 +83,4 @@ func (l *link) status(s *Status) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s.Inflight = len(l.calls)
-	if l.batch != nil {
-		s.Unsent += len(*l.batch)
-	}
 }

@@ -67,7 +67,7 @@ type Options struct {
 	MaxPayload int
 
 	// Pending is the number of unsent bytes from which on Send waits, and TrySend returns ErrFull.
-	// They may exceed it by one frame for each goroutine that sends, and by 64 KiB. 0: 1 MiB.
+	// They may exceed it by one frame for each goroutine that sends. 0: 1 MiB.
 	Pending int
 
 	// MaxInflight is how many requests may be without an answer; a further one waits to be sent. One
