@@ -2,7 +2,8 @@ package transport
 
 import "runtime"
 
-// Append keeps b for the next Flush. Many that append to one connection leave with one system call. It returns what [Conn.Write] returns.
+// Append keeps a copy of b for the next Flush, Write or Close. Many that append to one connection leave with one system call. It returns what [Conn.Write]
+// returns. Whoever appends must flush, whatever it reports: what nobody flushes stays, and Drained with it.
 func (c *Conn) Append(b []byte) (full bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -119,7 +119,7 @@ func TestLastWordsAfterTheEndOfThePeer(t *testing.T) {
 // Writers that race with the end all learn of it, and none is left behind: the WaitGroup is not misused, no writer outlives Serve.
 func TestWritersRaceWithTheEnd(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {
-		for round := range 20 {
+		for round := range 10 {
 			var ended atomic.Bool
 			l := &life{drained: func() {
 				if ended.Load() {

@@ -133,7 +133,7 @@ func narrow(t *testing.T, ours, peer net.Conn) {
 		return tcp
 	}
 	if a, b := under(ours), under(peer); a != nil && b != nil {
-		if err := errors.Join(a.SetWriteBuffer(64<<10), b.SetReadBuffer(64<<10)); err != nil {
+		if err := errors.Join(a.SetWriteBuffer(128<<10), b.SetReadBuffer(128<<10)); err != nil {
 			t.Fatal(err)
 		}
 	}

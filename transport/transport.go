@@ -9,6 +9,7 @@
 //	read.go        reading a plain TCP connection only when it is readable, into a borrowed buffer
 //	read_any.go    reading any other connection (TLS, pipes) into a small buffer that grows and shrinks with use
 //	write.go       writing: at once if the socket takes it, else by a writer that lives while bytes are left
+//	append.go      writing in two steps, so that many writers share one system call
 //	buffer.go      the buffers that connections borrow
 //
 // An idle TCP connection holds no buffer, no timer of its own beside the poller's, and one goroutine.
@@ -53,8 +54,8 @@ type Logic interface {
 	// with every piece at no cost: the driver moves its timer only when the moment comes nearer, or has passed. It is not asked when something
 	// else has moved it; Wake has the driver look. A Tick that is due must move it on, or it is called again and again.
 	Deadline() time.Time
-	// Drained is called, from any goroutine, once after a Write that returned full, when the unsent bytes have fallen to half of the bound. That
-	// may be before that Write has returned. It is not called any more when writing has failed.
+	// Drained is called, from any goroutine, once after a Write or an Append that returned full, when the unsent bytes have fallen to half of
+	// the bound. That may be before that Write has returned. It is not called any more when writing has failed.
 	Drained()
 }
 

@@ -12,7 +12,7 @@ import (
 // full: more than Options.High bytes are unsent. The caller should stop what feeds this connection; Logic.Drained tells when to go on. The bytes of
 // a Write that reports full are taken none the less, so what is held exceeds the bound by one Write at most for each writer that obeys.
 //
-// Bytes of one Write stay together; two Writes are in the order in which they were called. An error says why the connection ended, and that
+// Bytes of one Write stay together; two Writes are in the order in which they were called, and so are Write and Append. An error says why the connection ended, and that
 // nothing of b was written.
 func (c *Conn) Write(b []byte) (full bool, err error) {
 	c.mu.Lock()
@@ -24,9 +24,9 @@ func (c *Conn) Write(b []byte) (full bool, err error) {
 		return false, ErrClosed
 	}
 	if len(b) == 0 {
-		return false, nil
+		return c.full, nil
 	}
-	if c.busy || c.raw == nil || c.out != nil {
+	if c.busy || c.raw == nil || c.out != nil { // what was appended goes first
 		c.add(b)
 		if !c.busy {
 			c.seize()
@@ -63,16 +63,16 @@ func (c *Conn) attempt(b []byte) (written bool, err error) {
 	if len(rest) > 0 { // what others wrote meanwhile is behind it
 		c.addFront(rest)
 	}
-	if c.out == nil {
+	if c.out == nil && !c.full {
 		c.yield()
 		return written, nil
 	}
-	go c.writeOut()
+	go c.writeOut() // where Drained is owed, it has nothing to send but that
 	return written, nil
 }
 
-// seize makes the caller the one who writes. Close waits until he yields. c.mu is held, busy is not set, and neither is closing: so the
-// count never rises from 0 while close waits for it.
+// seize makes the caller the one who writes. Close waits until he yields. c.mu is held, busy is not set, and neither is closing, unless close itself
+// is the caller: so the count never rises from 0 while close waits for it.
 func (c *Conn) seize() {
 	c.busy = true
 	c.writers.Add(1)
