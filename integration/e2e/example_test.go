@@ -39,9 +39,6 @@ func TestExample(t *testing.T) {
 		t.Errorf("%v connections on the plain port, want 1", n)
 	}
 
-	if _, _, code := c.command("gopr", "--help"); code != 0 {
-		t.Skip("this build has no `caddy gopr`")
-	}
 	localhost := net.JoinHostPort("localhost", portOf(c.addr("tls")))
 	for _, tt := range []struct {
 		name string
