@@ -22,7 +22,7 @@ func TestSlowBackend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork("a:1")
 		n["a:1"].behave = func(v *visit) {
-			v.each(func(frame) { time.Sleep(time.Second) })
+			v.each(func(frame) { deaf(time.Second)(v) })
 		}
 		p := lease(t, n.group(t, Config{Buffer: buffer}))
 		synctest.Wait()
@@ -254,7 +254,7 @@ func TestFullWithEarlyFrames(t *testing.T) {
 		n := newNetwork("a:1")
 		n["a:1"].behave = func(v *visit) {
 			v.send(0x10, 0, "early")
-			time.Sleep(time.Minute)
+			deaf(time.Minute)(v)
 			for i := range 5 {
 				v.send(0x10, 0, fmt.Sprint(i))
 			}

@@ -76,7 +76,7 @@ func TestResumeBeforeUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork("a:1")
 		n["a:1"].behave = func(v *visit) {
-			time.Sleep(time.Second)
+			deaf(time.Second)(v)
 			v.send(0x10, 0, "1")
 			v.send(0x10, 0, "2")
 			v.echo()

@@ -332,7 +332,7 @@ func TestNobodyGetsAnothersAnswer(t *testing.T) {
 			s.behave = func(v *visit) {
 				v.each(func(f frame) {
 					if rand.IntN(500) == 0 {
-						time.Sleep(8 * time.Second) // beyond the request timeout
+						deaf(8 * time.Second)(v) // beyond the request timeout
 					} else if rand.IntN(20) == 0 {
 						time.Sleep(time.Millisecond)
 					}

@@ -157,7 +157,7 @@ func TestCloseWhileWaiting(t *testing.T) {
 func TestCloseSendsWhatIsUnsent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork("a:1")
-		n["a:1"].behave = func(v *visit) { time.Sleep(time.Second); v.swallow() }
+		n["a:1"].behave = func(v *visit) { deaf(time.Second)(v); v.swallow() }
 		p := lease(t, n.group(t, Config{}))
 		synctest.Wait()
 		p.say("last", "words")
