@@ -3,6 +3,8 @@ package gateway
 import (
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -37,11 +39,8 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.log = ctx.Slogger().Handler()
 	a.formats = make(map[string]*wire.Format)
-	for name, f := range a.Formats {
-		if _, taken := wire.Lookup(name); taken {
-			return fmt.Errorf("format %q is built in: give yours another name", name)
-		}
-		format, err := f.Compile(name)
+	for _, name := range slices.Sorted(maps.Keys(a.Formats)) { // sorted: of several mistakes, always the same is told
+		format, err := a.Formats[name].Compile(name)
 		if err != nil {
 			return err
 		}

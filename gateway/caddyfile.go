@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -79,11 +80,12 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Errf("format %s is declared twice: once is enough", args[0])
 		}
 		f := new(Format)
+		line := d.Token()
 		if err := f.unmarshal(d); err != nil {
 			return err
 		}
 		if _, err := f.Compile(args[0]); err != nil {
-			return d.WrapErr(err)
+			return fmt.Errorf("%w, at %s:%d", err, line.File, line.Line)
 		}
 		if a.Formats == nil {
 			a.Formats = make(map[string]*Format)
@@ -110,7 +112,7 @@ func (f *Format) unmarshal(d *caddyfile.Dispenser) error {
 		"cmd":                    field("3 2", &f.Cmd),
 		"flag":                   field("9 1", &f.Flag),
 		"length":                 directive.Args("5 4", 2, directive.Int(&f.LengthFieldOffset), directive.Int(&f.LengthFieldLength)),
-		"length_adjustment":      directive.One("-4", directive.OptionalInt(&f.LengthAdjustment)),
+		"length_adjustment":      directive.One("-4", adjustment(&f.LengthAdjustment)),
 		"initial_bytes_to_strip": directive.One("4", directive.Int(&f.InitialBytesToStrip)),
 		"max_frame_length":       directive.One("1MiB", directive.Size(&f.MaxFrameLength)),
 		"fail_fast":              directive.One("false", boolean(&f.FailFast)),
@@ -158,13 +160,16 @@ func (f *Format) unmarshalHeartbeat(d *caddyfile.Dispenser) error {
 	return directive.Block(d, "heartbeat", directive.Options{
 		"reply": func(d *caddyfile.Dispenser) error {
 			r, args := reply(), d.RemainingArgs()
+			if len(args) == 0 {
+				return d.Errf("reply has 0 arguments: write it as `reply cmd 0x02 flag 0x02`, or as a whole frame in hex")
+			}
 			if len(args) == 1 {
 				r.Frame = args[0]
 				return nil
 			}
 			for len(args) >= 2 {
 				to := map[string]**uint32{"cmd": &r.Cmd, "flag": &r.Flag}[args[0]]
-				if to == nil {
+				if to == nil || *to != nil {
 					break
 				}
 				*to = new(uint32)
@@ -215,11 +220,25 @@ func parseMatch(d *caddyfile.Dispenser, name, example string, args []string, m *
 	return nil
 }
 
+// adjustment is a whole number, which may be negative.
+func adjustment(to **int) directive.Arg {
+	return func(s string) error {
+		v, err := strconv.Atoi(s)
+		if err != nil {
+			return fmt.Errorf("%q is no whole number", s)
+		}
+		*to = &v
+		return nil
+	}
+}
+
 func boolean(to **bool) directive.Arg {
 	return func(s string) error {
-		v, err := strconv.ParseBool(s)
-		*to = &v
-		return err
+		if s != "true" && s != "false" {
+			return fmt.Errorf("%q is neither true nor false", s)
+		}
+		*to = new(s == "true")
+		return nil
 	}
 }
 

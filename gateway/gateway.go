@@ -6,7 +6,9 @@
 //
 //	admin.go     its place on the admin endpoint
 //	app.go       the app of one configuration: the names of its handlers, the groups it starts
-//	format.go    formats that the configuration declares; caddyfile.go, in the Caddyfile
+//	format.go    formats that the configuration declares, in JSON; caddyfile.go, in the Caddyfile
+//	layout.go    such a format as wire knows it; notation.go, how values are written
+//	lookup.go    a format by its name
 //	live.go      what all handlers of one name share: connections, counts
 //	group.go     upstream groups, the same one for the same name and settings
 //	metrics.go   caddy_gopr_* on Caddy's registry

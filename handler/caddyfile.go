@@ -3,6 +3,7 @@ package handler
 import (
 	"errors"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-gopr/caddy-gopr/gateway"
@@ -38,7 +39,7 @@ import (
 //			wait          <duration>
 //			max_waiting   <number>
 //			request_timeout <duration>
-//			max_age       <duration>
+//			max_age       <duration>|off
 //			idle          <duration>
 //			connections   <min> [<max>]
 //			policy        round_robin|least_conn|random|first
@@ -130,7 +131,7 @@ func (h *Handler) unmarshalUpstream(d *caddyfile.Dispenser) error {
 		"wait":            directive.One("5s", directive.Duration(&u.Wait)),
 		"max_waiting":     directive.One("1000", directive.Int(&u.MaxWaiting)),
 		"request_timeout": directive.One("30s", directive.Duration(&u.RequestTimeout)),
-		"max_age":         directive.One("1h", directive.Duration(&u.MaxAge)),
+		"max_age":         directive.One("1h", durationOrOff(&u.MaxAge)),
 		"idle":            directive.One("10m", directive.Duration(&u.Idle)),
 		"connections": func(d *caddyfile.Dispenser) error {
 			u.Connections = new(Connections)
@@ -149,6 +150,17 @@ func (h *Handler) unmarshalUpstream(d *caddyfile.Dispenser) error {
 		"on_loss":       directive.One("keep", directive.String(&u.OnLoss)),
 		"buffer":        directive.One("256KiB", directive.Size(&u.Buffer)),
 	})
+}
+
+// durationOrOff is a time, or off for what is negative in JSON.
+func durationOrOff(to *caddy.Duration) directive.Arg {
+	return func(s string) error {
+		if s == "off" {
+			*to = -1
+			return nil
+		}
+		return directive.Duration(to)(s)
+	}
 }
 
 func (u *Upstream) unmarshalReconnect(d *caddyfile.Dispenser) error {

@@ -4,7 +4,9 @@
 //	handler.go     the module: provision, validate, handle
 //	config.go      its JSON
 //	caddyfile.go   its Caddyfile
-//	settings.go    the configuration, compiled: one immutable value
+//	settings.go    the configuration, compiled: one immutable value; settings_upstream.go, its backends
+//	format.go      what frames mean: heartbeats, requests, answers
+//	translate.go   frames of one format in another
 //	conn.go        the life of one connection, without I/O
 //	frames.go      a piece of the stream, frame by frame
 //	reject.go      what becomes of frames that are not accepted

@@ -31,7 +31,7 @@ var importMap = map[string]room{
 	"client":    {imports: []string{"wire", "keepalive", "transport"}},
 	"upstream":  {imports: []string{"client", "wire", "keepalive", "transport"}},
 	"internal":  {rim: true},
-	"gateway":   {imports: []string{"upstream", "client", "wire", "keepalive", "transport"}, rim: true},
+	"gateway":   {imports: []string{"upstream", "client", "wire", "keepalive", "transport", "internal"}, rim: true},
 	"handler":   {imports: []string{"gateway", "upstream", "wire", "keepalive", "transport", "internal"}, rim: true},
 	"matcher":   {imports: []string{"gateway", "wire", "internal"}, rim: true},
 	"cli":       {imports: []string{"client", "wire"}, rim: true},

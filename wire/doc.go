@@ -18,6 +18,8 @@
 //   - table.go, field.go: a declaration with its sums done
 //   - compile.go, compiled.go: a declaration as the fewest checks
 //
+// Payloads have types by a Codec: codec.go, and a codec_*.go for each kind.
+//
 // For peers that run Netty there are its LengthFieldBasedFrameDecoder and
 // LengthFieldPrepender, in length_field_*.go.
 //
