@@ -87,8 +87,8 @@ func TestCommandMistakes(t *testing.T) {
 	}
 }
 
-// caddy returns a command that runs this test binary as caddy: see TestMain.
-func caddy(t *testing.T, args ...string) *exec.Cmd {
+// asCaddy returns a command that runs this test binary as caddy: see TestMain.
+func asCaddy(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -116,7 +116,7 @@ func TestExitCodes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			t.Parallel()
-			cmd := caddy(t, tt.args...)
+			cmd := asCaddy(t, tt.args...)
 			var errs bytes.Buffer
 			cmd.Stderr = &errs
 			err := cmd.Run()
@@ -148,7 +148,7 @@ func TestSignals(t *testing.T) {
 		for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 			t.Run(tt.name+"/"+signal.String(), func(t *testing.T) {
 				t.Parallel()
-				cmd := caddy(t, tt.args...)
+				cmd := asCaddy(t, tt.args...)
 				stdout, err := cmd.StdoutPipe()
 				if err != nil {
 					t.Fatal(err)

@@ -22,18 +22,18 @@ const (
 // short; so it is made by a goroutine, which is left behind with it where ctx ends first, and ends with
 // that read.
 func untilDone(ctx context.Context, r io.Reader) io.Reader {
-	return &doneReader{ctx: ctx, r: r, came: make(chan piece, 1)}
+	return &doneReader{ctx: ctx, r: r, came: make(chan readResult, 1)}
 }
 
 type doneReader struct {
 	ctx  context.Context
 	r    io.Reader
-	came chan piece // has room, so the goroutine never waits
-	buf  []byte     // the goroutine's while it reads, else ours
-	rest piece      // what came and was not yet asked for
+	came chan readResult // has room, so the goroutine never waits
+	buf  []byte          // the goroutine's while it reads, else ours
+	rest readResult      // what came and was not yet asked for
 }
 
-type piece struct {
+type readResult struct {
 	b   []byte
 	err error
 }
@@ -48,7 +48,7 @@ func (d *doneReader) Read(p []byte) (int, error) {
 		}
 		go func() {
 			n, err := d.r.Read(d.buf)
-			d.came <- piece{d.buf[:n], err}
+			d.came <- readResult{d.buf[:n], err}
 		}()
 		select {
 		case d.rest = <-d.came:
