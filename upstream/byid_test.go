@@ -171,3 +171,57 @@ func TestOneByteOfID(t *testing.T) {
 		}
 	})
 }
+
+// TestIDsWithMagicOfEachDirection: what clients send is read as theirs, where backends begin their frames with another magic.
+func TestIDsWithMagicOfEachDirection(t *testing.T) {
+	format, err := wire.NewFormat("directed", wire.Layout{
+		Magic: []byte{0x80}, AnswerMagic: []byte{0x81}, LengthFieldOffset: 1, LengthFieldLength: 1, ID: wire.IDField{Offset: 2, Size: 1}, Header: 3,
+		Asks: wire.Match{From: wire.FromClient}, Answers: wire.Match{From: wire.FromServer},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork("a:1")
+		n["a:1"].behave = func(v *visit) {
+			for b := make([]byte, 3); ; {
+				if _, err := io.ReadFull(v.nc, b); err != nil {
+					return
+				}
+				v.mu.Lock()
+				v.got = append(v.got, fmt.Sprintf("%x", b))
+				v.mu.Unlock()
+				if _, err := v.nc.Write([]byte{0x81, 0, b[2]}); err != nil {
+					return
+				}
+			}
+		}
+		g := n.group(t, Config{Pooling: Request, MaxLinks: 1, Format: format})
+		synctest.Wait()
+		for range 2 {
+			p := &keeper{peer: peer{t: t}}
+			p.lease = g.Lease(p)
+			p.lease.Send([]byte{0x80, 0, 7, 0x80, 0, 8}, 2, 2)
+			synctest.Wait()
+			if want := []byte{0x81, 0, 7, 0x81, 0, 8}; !bytes.Equal(p.all, want) || p.lost != nil {
+				t.Errorf("got %x, %v, want %x", p.all, p.lost, want)
+			}
+		}
+		if got, want := n["a:1"].got(), []string{"800001", "800002", "800003", "800004"}; !slices.Equal(got, want) {
+			t.Errorf("the backend got %q, want %q", got, want)
+		}
+	})
+}
+
+// keeper keeps all bytes it gets.
+type keeper struct {
+	peer
+	all []byte
+}
+
+func (p *keeper) Frames(run []byte, _ int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all = append(p.all, run...)
+	return false
+}

@@ -16,6 +16,7 @@ import (
 type Group struct {
 	cfg    Config // with defaults
 	conn   client.ConnConfig
+	asks   *wire.Decoder   // of what clients send; what backends send, the connections read
 	paired bool            // the format says which frames are answers
 	ctx    context.Context // ends with Close
 	cancel context.CancelCauseFunc
@@ -47,7 +48,11 @@ func NewGroup(c Config) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Group{cfg: c, paired: c.Format.HasPairing(), waiting: list.New(), resting: make(map[*session]*time.Timer)}
+	asks, err := c.Format.NewDecoder(wire.Rules{From: wire.FromClient})
+	if err != nil {
+		return nil, err
+	}
+	g := &Group{cfg: c, asks: asks, paired: c.Format.HasPairing(), waiting: list.New(), resting: make(map[*session]*time.Timer)}
 	g.conn = client.ConnConfig{
 		Format:    c.Format,
 		Decoder:   dec,

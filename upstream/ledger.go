@@ -99,7 +99,7 @@ func (l *byID) enter(by *pooled, frames []byte, _ int, now time.Time) ([]byte, i
 	l.send, l.last = append(l.send[:0], frames...), l.last[:0]
 	var f wire.Frame
 	for rest := l.send; len(rest) > 0; {
-		n, err := l.g.conn.Decoder.Next(rest, &f)
+		n, err := l.g.asks.Next(rest, &f)
 		if n == 0 || err != nil {
 			break // not from a handler: it has read these frames itself
 		}
