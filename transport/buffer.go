@@ -16,7 +16,7 @@ const (
 	// keptRest is the capacity a connection may keep for the rest of a piece while it is busy.
 	keptRest = 2 << 10
 	// keptOut is the largest buffer for unsent bytes that goes back to the pool.
-	keptOut = 64 << 10
+	keptOut = 256 << 10
 )
 
 var pieces = sync.Pool{New: func() any { b := make([]byte, pieceSize); return &b }}

@@ -74,6 +74,13 @@ func (l *pooled) try(frames []byte, n, asks int, now time.Time) bool {
 	return true
 }
 
+// stuck says whether its frames wait for the one link that its unanswered requests are on, and that has no room.
+func (l *pooled) stuck() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.link != nil && l.asked.Load() > 0 && !l.link.hasRoom(l.link.inflight.Load(), 1)
+}
+
 // flush sends what is held, as far as there is room. It returns true when nothing is left.
 func (l *pooled) flush(now time.Time) (done bool) {
 	l.mu.Lock()

@@ -421,3 +421,45 @@ func (p *peer) check(prefix string, asked int) int {
 	}
 	return len(p.got)
 }
+
+// TestWaitersOfABusyLinkHoldUpNobody: those whose requests are on a link that stands still wait for it; those behind them in the queue have the room of another link.
+func TestWaitersOfABusyLinkHoldUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork("a:1", "b:1")
+		stand, gate := make(chan struct{}), make(chan struct{})
+		n["a:1"].behave = func(v *visit) { v.each(func(f frame) { <-stand; v.reply(f) }) }
+		n["b:1"].behave = func(v *visit) { v.each(func(f frame) { <-gate; v.reply(f) }) }
+		g := n.group(t, Config{
+			Pooling: Request, Policy: First, MaxLinks: 1, MaxInflight: 2 * maxServed, Heartbeat: &noHeartbeat,
+			Wait: time.Hour, RequestTimeout: time.Hour, WriteTimeout: time.Hour, MaxAge: -1,
+		})
+		synctest.Wait()
+		var stuck []*peer
+		for range 2 * maxServed { // fill the first link
+			p := lease(t, g)
+			p.ask("first")
+			stuck = append(stuck, p)
+		}
+		other := lease(t, g)
+		for range 2 * maxServed { // and the second
+			other.ask("other")
+		}
+		for _, p := range stuck { // these wait for the first
+			p.ask("second")
+		}
+		late := lease(t, g)
+		late.ask("late")
+		synctest.Wait()
+		for range 2*maxServed + 1 {
+			gate <- struct{}{}
+			synctest.Wait()
+		}
+		late.expect("late")
+		close(stand)
+		close(gate)
+		synctest.Wait()
+		for _, p := range stuck {
+			p.expect("first", "second")
+		}
+	})
+}

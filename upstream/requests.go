@@ -35,7 +35,7 @@ func (r *requests) all() []*pooled {
 // sweepEvery is how often links and clients are looked at for what time alone brings about.
 const sweepEvery = time.Second
 
-// maxServed is how many of those that wait are tried when there is room. The one that has waited longest may need a link that has none yet.
+// maxServed is how many of those that wait are tried when there is room.
 const maxServed = 32
 
 // pick returns the link for a run of requests: of the backend that the policy chooses among those with room, the one with the fewest in flight. nil: there is no
@@ -52,9 +52,13 @@ func (g *Group) pick(asks int) *shared {
 	return best
 }
 
-// grow dials one more link to a backend, if it may have one.
+// grow dials one more link to a backend, if it may have one. Its callers may hold a lease's lock, which is taken after the group's: so it does not wait for that, and
+// the next one that finds the link half full tries again.
 func (g *Group) grow(b *backend) {
-	g.mu.Lock()
+	if !g.mu.TryLock() {
+		b.growing.Store(false)
+		return
+	}
 	now := time.Now()
 	if !g.closed && b.dialing == 0 && b.fit(now, g.cfg.MaxLinks) {
 		g.dial(b, false, now)
@@ -134,8 +138,10 @@ func (g *Group) serveOnce() {
 	g.mu.Lock()
 	n := 0
 	for e := g.req.waiting.Front(); e != nil && n < len(some); e = e.Next() {
-		some[n] = e.Value.(*pooled)
-		n++
+		if l := e.Value.(*pooled); !l.stuck() {
+			some[n] = l
+			n++
+		}
 	}
 	g.mu.Unlock()
 	now := time.Now()
@@ -173,10 +179,9 @@ func (g *Group) sweep() {
 	var tired []*pooled
 	for e := g.req.waiting.Front(); e != nil; e = e.Next() {
 		l := e.Value.(*pooled)
-		if !l.waitsSince(now.Add(-g.cfg.Wait)) {
-			break // all behind it came later
+		if l.waitsSince(now.Add(-g.cfg.Wait)) {
+			tired = append(tired, l)
 		}
-		tired = append(tired, l)
 	}
 	var unanswered []*pooled
 	for _, b := range g.backends {
