@@ -334,7 +334,7 @@ func TestNobodyGetsAnothersAnswer(t *testing.T) {
 					if rand.IntN(500) == 0 {
 						deaf(8 * time.Second)(v) // beyond the request timeout
 					} else if rand.IntN(20) == 0 {
-						time.Sleep(time.Millisecond)
+						deaf(time.Millisecond)(v)
 					}
 					v.reply(f)
 				})
