@@ -116,6 +116,72 @@ func TestLastWordsAfterTheEndOfThePeer(t *testing.T) {
 	})
 }
 
+// Last words reach a peer that goes on sending, although nobody reads that: the connection is not reset over it.
+func TestLastWordsToAPeerThatSends(t *testing.T) {
+	onEach(t, func(t *testing.T, n network) {
+		if n.name == "pipe" || n.name == "hidden tcp" {
+			t.Skip("it can't end one direction alone")
+		}
+		want, unread := stream(plug), make(chan struct{})
+		l := &life{}
+		s := start(t, n, nil, l)
+		narrow(t, s.nc, s.peer)
+		l.data = func(_ time.Time, b []byte) (int, Next) {
+			<-unread
+			if _, err := s.Write(want); err != nil {
+				t.Error(err)
+			}
+			return len(b), Close
+		}
+		s.run(t)
+		must(t, s.peer, []byte("a"))
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			for i := range 5 {
+				if _, err := s.peer.Write(make([]byte, 100_000)); err != nil {
+					t.Errorf("the peer's write: %v", err)
+					return
+				}
+				if i == 0 {
+					close(unread)
+				}
+			}
+		}()
+		got, err := io.ReadAll(s.peer)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes came, then %v", len(got), err)
+		}
+		within(t, sent, "the peer")
+		_ = s.peer.Close()
+		if err := s.end(t); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A peer that sends for ever is left all the same.
+func TestLingeringEnds(t *testing.T) {
+	onEach(t, func(t *testing.T, n network) {
+		s := start(t, n, &Options{WriteTimeout: 100 * time.Millisecond}, &life{
+			data: func(_ time.Time, b []byte) (int, Next) { return len(b), Close },
+		}).run(t)
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			for block := stream(100_000); ; {
+				if _, err := s.peer.Write(block); err != nil {
+					return
+				}
+			}
+		}()
+		if err := s.end(t); err != nil {
+			t.Error(err)
+		}
+		within(t, sent, "the peer's write to fail")
+	})
+}
+
 // Writers that race with the end all learn of it, and none is left behind: the WaitGroup is not misused, no writer outlives Serve.
 func TestWritersRaceWithTheEnd(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {

@@ -10,8 +10,8 @@ import (
 // Serve runs the connection in the calling goroutine until it ends, closes it and waits for its writer. It is called once. When it has returned, the
 // logic is not called any more. first is what somebody else has already read; the logic is given it as it is, and what it leaves is copied.
 //
-// What is unsent when the logic says Close, or after the peer's end, is still sent, within 2 s or Options.WriteTimeout, whichever is shorter.
-// After any other error it is dropped.
+// What is unsent when the logic says Close, or after the peer's end, is still sent, within 2 s or Options.WriteTimeout, whichever is shorter. A peer
+// that is still sending then sees the end of our side, and has the rest of that time to close its own. After any other error what is unsent is dropped.
 //
 // The error says why it ended: nil, the logic said Close; io.EOF, the peer closed; ErrWriteTimeout; or the network's error.
 func (c *Conn) Serve(first []byte) (err error) {

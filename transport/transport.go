@@ -10,6 +10,7 @@
 //	read_any.go    reading any other connection (TLS, pipes) into a small buffer that grows and shrinks with use
 //	write.go       writing: at once if the socket takes it, else by a writer that lives while bytes are left
 //	append.go      writing in two steps, so that many writers share one system call
+//	close.go       last words, and the end
 //	buffer.go      the buffers that connections borrow
 //
 // An idle TCP connection holds no buffer, no timer of its own beside the poller's, and one goroutine.
@@ -29,7 +30,7 @@ const (
 	// Pause stops reading until [Conn.Resume]. Ticks go on; of their answers only Close counts meanwhile. The peer's end is not noticed before
 	// reading goes on; a failed write is.
 	Pause
-	// Close sends what is unsent, within bounds, and closes the connection.
+	// Close sends what is unsent, within bounds, and closes the connection. What the peer still sends is not given to the logic any more.
 	Close
 )
 

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"errors"
-	"net"
 	"os"
 	"time"
 )
@@ -229,34 +228,6 @@ func (c *Conn) writeError() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.werr
-}
-
-// close ends the connection, and returns when nothing of it runs any more. politely: what is unsent may still be sent, within lastWords.
-func (c *Conn) close(politely bool) {
-	c.mu.Lock()
-	c.closing = true
-	if politely && !c.busy && c.out != nil && c.werr == nil { // appended, not flushed
-		c.seize()
-		go c.writeOut()
-	}
-	if politely && c.busy {
-		_ = c.nc.SetWriteDeadline(time.Now().Add(min(lastWords, c.opt.writeTimeout())))
-	} else {
-		_ = c.nc.SetWriteDeadline(time.Unix(1, 0))
-		c.end()
-	}
-	c.mu.Unlock()
-	c.writers.Wait()
-	c.mu.Lock()
-	cut := !politely || c.werr != nil && !errors.Is(c.werr, ErrClosed)
-	c.end()
-	c.mu.Unlock()
-	if under, ok := c.nc.(interface{ NetConn() net.Conn }); ok && cut {
-		// A TLS connection says goodbye when it is closed, and waits 5 s for a peer that takes nothing, or is gone.
-		_ = under.NetConn().Close()
-	}
-	_ = c.nc.Close()
-	c.release()
 }
 
 // end has all further Writes fail. c.mu is held.

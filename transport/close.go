@@ -1,0 +1,68 @@
+package transport
+
+import (
+	"errors"
+	"net"
+	"time"
+)
+
+// close ends the connection, and returns when nothing of it runs any more. politely: what is unsent may still be sent, within lastWords.
+func (c *Conn) close(politely bool) {
+	until := time.Now().Add(min(lastWords, c.opt.writeTimeout()))
+	c.mu.Lock()
+	c.closing = true
+	c.woken = true                                            // a Wake has nothing to wake any more, and must not end what linger reads
+	if politely && !c.busy && c.out != nil && c.werr == nil { // appended, not flushed
+		c.seize()
+		go c.writeOut()
+	}
+	if politely && c.busy {
+		_ = c.nc.SetWriteDeadline(until)
+	} else {
+		_ = c.nc.SetWriteDeadline(time.Unix(1, 0))
+		c.end()
+	}
+	c.mu.Unlock()
+	c.writers.Wait()
+	c.mu.Lock()
+	cut := !politely || c.werr != nil && !errors.Is(c.werr, ErrClosed)
+	c.end()
+	c.mu.Unlock()
+	if !cut && !c.eof {
+		c.linger(until)
+	}
+	if under, ok := c.nc.(interface{ NetConn() net.Conn }); ok && cut {
+		// A TLS connection says goodbye when it is closed, and waits 5 s for a peer that takes nothing, or is gone.
+		_ = under.NetConn().Close()
+	}
+	_ = c.nc.Close()
+	c.release()
+}
+
+// aMoment is how long a closing connection waits for bytes of the peer that would make closing a reset.
+const aMoment = time.Millisecond
+
+// linger reads what the peer is still sending, and forgets it, until the peer has seen our end and closes, too, or the time for last words is over. For a
+// socket that is closed while bytes are unread resets the connection, and drops what it has not sent yet: our last words.
+// Where nothing is unread, which is the rule, the connection is closed at once.
+func (c *Conn) linger(until time.Time) {
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok {
+		return
+	}
+	p := borrowPiece()
+	defer returnPiece(p)
+	_ = c.nc.SetReadDeadline(time.Now().Add(aMoment))
+	if n, _ := c.nc.Read(*p); n == 0 {
+		return
+	}
+	if half.CloseWrite() != nil {
+		return
+	}
+	_ = c.nc.SetReadDeadline(until)
+	for {
+		if _, err := c.nc.Read(*p); err != nil {
+			return
+		}
+	}
+}
