@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds, runs and tests Caddy with this module. It needs Go and git, and installs nothing.
+# Builds, runs and tests Caddy with this module. It needs Go and git, and installs nothing, but for `test`
+# where it is root on Debian: see wireshark.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -112,6 +113,17 @@ example() (
 	quietly ./caddy validate --config Caddyfile.example
 )
 
+# wireshark installs tshark, by which the dissector's tests see what Wireshark shows; without it they are skipped.
+wireshark() {
+	command -v tshark >/dev/null && return
+	if [ "$(id -u)" -eq 0 ] && [ -f /etc/debian_version ]; then
+		step 'test: install tshark'
+		export DEBIAN_FRONTEND=noninteractive
+		{ quietly apt-get update && quietly apt-get install -y --no-install-recommends tshark; } && return
+	fi
+	step 'test: no tshark, so without the tests of the Wireshark dissector (to have them: apt-get install tshark)'
+}
+
 # tests runs all tests, those through ./caddy last and alone: nothing else takes their processor.
 tests() {
 	race=-race
@@ -120,6 +132,7 @@ tests() {
 		export CGO_ENABLED=0
 		race=
 	fi
+	wireshark
 	step 'test: all packages'
 	go test $race -count=1 $(go list ./... | grep -v '/integration')
 	step 'test: end to end, through ./caddy'

@@ -1,21 +1,25 @@
-// Package cli is the command line: `caddy gopr ping|send|echo|decode|bench`, to try, measure and look into
+// Package cli is the command line: `caddy gopr ping|send|echo|decode|bench|dissector`, to try, measure and look into
 // whatever speaks GOPR. docs/cli.md shows each command with what it prints.
 //
 // A command is a function of its arguments, a context that ends it, and where it reads and writes; it
-// returns an exit code and an error to print. So all but this file can be tested in-process, and knows
-// neither Caddy nor cobra.
+// returns an exit code and an error to print. So all but this file and declared.go can be tested in-process, and
+// knows neither Caddy nor cobra.
 //
 //	cli.go     the commands, their flags and help, registered with Caddy
 //	number.go  flags that are numbers, decimal or 0x hexadecimal
 //	stdio.go   exit codes; reading what may never come
 //	dial.go    how ping, send and bench connect, TLS included; what may be done about errors
 //	format.go  frames, payloads and times as text
+//	declared.go  the format by --format: built in, or declared in Caddy's configuration
 //
 //	ping.go    ping: round trips
 //	send.go    send: one frame and its answer
 //	echo.go    echo: a backend that answers; echo_conn.go: one connection of it
 //	decode.go  decode: a stream's frames; frames.go reads them, printer.go prints them
 //	bench.go   bench: load; load.go: all connections, stream.go: one, report.go: what is printed
+//
+//	dissector.go  dissector: a format as Lua for Wireshark, by dissector.lua.tmpl; dissector_view.go: what
+//	              that is filled in with, dissector_match.go, dissector_lua.go: conditions and numbers in Lua
 //
 //	latency.go times and their percentiles, for ping and bench
 package cli
@@ -25,6 +29,7 @@ import (
 	"errors"
 	"fmt"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,7 +42,7 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:      "gopr",
-		Short:     "Talks to GOPR peers: ping, send, echo, decode, bench",
+		Short:     "Talks to GOPR peers: ping, send, echo, decode, bench, dissector",
 		CobraFunc: configure,
 	})
 }
@@ -56,13 +61,13 @@ not; 2, it could not be tried: wrong arguments, no connection, an unreadable fil
 		if len(args) == 0 {
 			return nil
 		}
-		return exit(cmd, exitUsage, fmt.Errorf("there is no command %s: want ping, send, echo, decode or bench", args[0]))
+		return exit(cmd, exitUsage, fmt.Errorf("there is no command %s: want ping, send, echo, decode, bench or dissector", args[0]))
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return exit(cmd, exitUsage, fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath()))
 	})
-	cmd.AddCommand(pingCommand(), sendCommand(), echoCommand(), decodeCommand(), benchCommand())
+	cmd.AddCommand(pingCommand(), sendCommand(), echoCommand(), decodeCommand(), benchCommand(), dissectorCommand())
 }
 
 func pingCommand() *cobra.Command {
@@ -242,3 +247,29 @@ func exit(cmd *cobra.Command, code int, err error) error {
 
 // errExitNo is an error like any other: Caddy exits with 1 for it.
 var errExitNo = errors.New("no answer")
+
+func dissectorCommand() *cobra.Command {
+	a := dissectorArgs{port: 7450}
+	cmd := &cobra.Command{
+		Use:   "dissector [--format NAME [--config FILE]] [--port N] [--proto NAME]",
+		Short: "Prints a Wireshark dissector of a format",
+		Long: `
+Prints a dissector in Lua, by which Wireshark and tshark show the frames of a format:
+a built-in one, or one that Caddy's configuration declares. Connections are known by
+the port and, on any other, by the magic.`,
+		Example: "  caddy gopr dissector > gopr.lua && wireshark -X lua_script:gopr.lua capture.pcapng\n" +
+			"  caddy gopr dissector --format meter --config /etc/caddy/Caddyfile --port 502 > meter.lua",
+	}
+	runs(cmd, nil, "", func(ctx context.Context, std stdio) (int, error) { return dissector(ctx, a, std) })
+	formats(cmd, &a.formatArgs)
+	cmd.Flags().Var(number[int]{to: &a.port, max: 65535}, "port", "TCP port of the connections; 0: known by the magic alone")
+	cmd.Flags().StringVar(&a.proto, "proto", "", "what filters begin with; default: the format's name")
+	return cmd
+}
+
+// formats gives a command the flags that say what frames look like.
+func formats(cmd *cobra.Command, a *formatArgs) {
+	cmd.Flags().StringVar(&a.format, "format", wire.GOPR.Name(), "what frames look like: "+strings.Join(builtIn(), ", ")+", or a name that --config declares")
+	cmd.Flags().StringVar(&a.config, "config", "", "Caddy's configuration, where that declares the format")
+	cmd.Flags().StringVar(&a.adapter, "adapter", "", "what the configuration is written in, such as caddyfile; default: by its name")
+}

@@ -34,7 +34,7 @@ var importMap = map[string]room{
 	"gateway":   {imports: []string{"upstream", "client", "wire", "keepalive", "transport", "internal"}, rim: true},
 	"handler":   {imports: []string{"gateway", "upstream", "wire", "keepalive", "transport", "internal"}, rim: true},
 	"matcher":   {imports: []string{"gateway", "wire", "internal"}, rim: true},
-	"cli":       {imports: []string{"client", "wire"}, rim: true},
+	"cli":       {imports: []string{"gateway", "client", "wire"}, rim: true},
 	"module.go": {imports: []string{"gateway", "handler", "matcher", "cli"}, rim: true},
 }
 
