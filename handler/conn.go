@@ -28,9 +28,10 @@ type conn struct {
 	// The connection's goroutine owns these.
 	watch    keepalive.Watch
 	pinger   keepalive.Pinger
-	skip     int  // bytes of a dropped frame still to come
-	searched int  // bytes thrown away since the last good frame
-	held     bool // reading is paused: the client's silence is ours, and says nothing of it
+	skip     int       // bytes of a dropped frame still to come
+	searched int       // bytes thrown away since the last good frame
+	look     time.Time // lingering: when to look whether it is done
+	held     bool      // reading is paused: the client's silence is ours, and says nothing of it
 	err      error
 
 	// ownFull: too much of what goes to the client is unsent; upFull: the backend does not take more. Whoever drains clears its flag, and resumes reading
@@ -48,6 +49,9 @@ var errProbe = errors.New("no pong to the gateway's ping")
 
 // linger is how long a client that has closed its sending side may wait for the answers to what it asked.
 const linger = 10 * time.Second
+
+// lingerLook is how often such a client is looked at: an answer wakes it, but nothing tells that frames which ask nothing have gone.
+const lingerLook = 100 * time.Millisecond
 
 func newConn(nc net.Conn, s *settings, live *gateway.Live, now time.Time) *conn {
 	c := &conn{s: s, live: live, since: now}
@@ -134,19 +138,23 @@ func (c *conn) ending(err error) ending {
 	}
 }
 
-// EOF implements transport.Logic. A client may close its sending side and wait for its answers.
+// EOF implements transport.Logic. A client may close its sending side and wait for its answers; and what it sent last is sent on, also where it has to wait for a link.
 func (c *conn) EOF(now time.Time) transport.Next {
 	lease := c.hold()
-	if lease == nil || lease.Unanswered() == 0 {
+	if lease == nil || settled(lease) {
 		return transport.Close
 	}
 	c.lingering.Store(true)
 	c.watch.Start(&keepalive.Limits{Idle: linger}, now)
-	if lease.Unanswered() == 0 { // the last answer came between
+	c.look = now.Add(lingerLook)
+	if settled(lease) { // the last answer came between
 		return transport.Close
 	}
 	return transport.More
 }
+
+// settled says whether all that the client sent has gone to a backend, and all that it asked is answered.
+func settled(l upstream.Lease) bool { return l.Unanswered() == 0 && !l.Waiting() }
 
 // Tick implements transport.Logic.
 func (c *conn) Tick(now time.Time) transport.Next {
@@ -154,9 +162,10 @@ func (c *conn) Tick(now time.Time) transport.Next {
 	case c.ended.Load() != nil:
 		return transport.Close
 	case c.lingering.Load():
-		if c.hold().Unanswered() == 0 || c.watch.Check(now) != nil {
+		if settled(c.hold()) || c.watch.Check(now) != nil {
 			return transport.Close
 		}
+		c.look = now.Add(lingerLook)
 		return transport.More
 	case c.held:
 		return transport.Pause
@@ -179,7 +188,7 @@ func (c *conn) Tick(now time.Time) transport.Next {
 func (c *conn) Deadline() time.Time {
 	switch {
 	case c.lingering.Load():
-		return c.watch.Deadline()
+		return keepalive.Earliest(c.watch.Deadline(), c.look)
 	case c.held:
 		return time.Time{}
 	case c.s.probe != nil:

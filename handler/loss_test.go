@@ -9,6 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mholt/caddy-l4/layer4"
+	"go.uber.org/zap"
+
 	"github.com/caddy-gopr/caddy-gopr/upstream"
 )
 
@@ -195,4 +198,44 @@ func TestOthersDoNotNotice(t *testing.T) {
 	bad.expectEnd()
 	_ = deaf.Close()
 	<-flood
+}
+
+// TestLastWordsWaitForALink: what a client sends before it closes is sent on, also when its backend is only dialled then, and also when it asks nothing.
+func TestLastWordsWaitForALink(t *testing.T) {
+	for _, pooling := range []string{"session", "request"} {
+		t.Run(pooling, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			none := 0
+			h := &Handler{Name: t.Name(), Upstream: &Upstream{
+				Backends: []string{l.Addr().String()}, Pooling: pooling, Connections: &Connections{Min: &none, Max: 1},
+			}}
+			if h.settings, err = h.compile(); err != nil {
+				t.Fatal(err)
+			}
+			ours, theirs := net.Pipe()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				_ = h.Handle(layer4.WrapConnection(theirs, nil, zap.NewNop()), nil)
+			}()
+			if _, err := ours.Write(frame(0x10, 0, "last words")); err != nil {
+				t.Fatal(err)
+			}
+			_ = ours.Close()
+			nc, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			got := make([]byte, len(frame(0x10, 0, "last words")))
+			if _, err := io.ReadFull(nc, got); err != nil || !bytes.Equal(got, frame(0x10, 0, "last words")) {
+				t.Errorf("the backend got %q, %v", got, err)
+			}
+			<-done
+		})
+	}
 }

@@ -131,6 +131,13 @@ func (l *pooled) Resume() {}
 // Unanswered implements Lease.
 func (l *pooled) Unanswered() int { return int(l.asked.Load() + l.kept.Load()) }
 
+// Waiting implements Lease.
+func (l *pooled) Waiting() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.runs) > 0
+}
+
 // Backend implements Lease.
 func (l *pooled) Backend() string {
 	l.mu.Lock()

@@ -70,6 +70,13 @@ func (l *session) Resume() {
 // Unanswered implements Lease.
 func (l *session) Unanswered() int { return int(l.asked.Load() + l.kept.Load()) }
 
+// Waiting implements Lease.
+func (l *session) Waiting() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.held) > 0
+}
+
 // Backend implements Lease.
 func (l *session) Backend() string {
 	l.mu.Lock()
