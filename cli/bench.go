@@ -69,8 +69,8 @@ func bench(ctx context.Context, a benchArgs, std stdio) (int, error) {
 	}
 	l := newLoad(a, d)
 	p := &progress{out: std.err, load: l}
-	fmt.Fprintf(std.err, "GOPR BENCH %s: %s, %d requests on their way on each, payloads of %s, for %v\n",
-		a.addr, plural(a.conns, "connection"), a.inflight, plural(a.payload, "byte"), a.duration)
+	fmt.Fprintf(std.err, "GOPR BENCH %s: %s with %s in flight each, payloads of %s, for %v\n",
+		a.addr, plural(a.conns, "connection"), plural(a.inflight, "request"), plural(a.payload, "byte"), a.duration)
 	conns, err := l.connect(ctx, p)
 	if err != nil {
 		closeAll(conns)

@@ -76,7 +76,7 @@ throughput  266 frames/s and 0.0 MB/s each way
 latency     min/avg/p50/p90/p95/p99/p99.9/max = 30.000/30.000/30.000/30.000/30.000/30.000/30.000/30.000 ms
 errors      none
 `)
-		wantText(t, errs.String(), `GOPR BENCH peer:7450: 2 connections, 4 requests on their way on each, payloads of 64 bytes, for 2.5s
+		wantText(t, errs.String(), `GOPR BENCH peer:7450: 2 connections with 4 requests in flight each, payloads of 64 bytes, for 2.5s
    1 s       264 frames/s  p50 30.000 ms  p99 30.000 ms  max 30.000 ms  errors 0
    2 s       264 frames/s  p50 30.000 ms  p99 30.000 ms  max 30.000 ms  errors 0
 `)

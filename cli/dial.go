@@ -60,9 +60,13 @@ func newDialer(a dialArgs) (*dialer, error) {
 	return d, err
 }
 
+func (a dialArgs) wantsTLS() bool {
+	return a.tls || a.insecure || a.ca != "" || a.serverName != ""
+}
+
 // tlsConfig is nil where TLS was not asked for.
 func (a dialArgs) tlsConfig(host string) (*tls.Config, error) {
-	if !a.tls && !a.insecure && a.ca == "" && a.serverName == "" {
+	if !a.wantsTLS() {
 		return nil, nil
 	}
 	cfg := &tls.Config{ServerName: host, InsecureSkipVerify: a.insecure}
@@ -84,6 +88,14 @@ func (a dialArgs) tlsConfig(host string) (*tls.Config, error) {
 		return nil, fmt.Errorf("--ca: there is no certificate in %s: want one in PEM, which begins with -----BEGIN CERTIFICATE-----", a.ca)
 	}
 	return cfg, nil
+}
+
+// perhapsTLS is what may be wrong where the peer closes the connection without a word.
+func (a dialArgs) perhapsTLS() string {
+	if a.wantsTLS() {
+		return ""
+	}
+	return " (perhaps it speaks TLS there: then add --tls)"
 }
 
 // connect dials, TLS handshake included, within the timeout.

@@ -115,11 +115,20 @@ func (p *pinging) once(ctx context.Context, seq int) {
 		fmt.Fprintf(p.out, "seq=%d lost: no answer within %v\n", seq, p.args.timeout)
 	default:
 		p.lost++
-		if errors.Is(err, client.ErrLost) { // which speaks of requests; what it led to is of no interest here
-			err = fmt.Errorf("the connection ended: %w", p.client.Status().LastErr)
-		}
-		fmt.Fprintf(p.out, "seq=%d lost: %v\n", seq, explain(err))
+		fmt.Fprintf(p.out, "seq=%d lost: %v\n", seq, p.explain(err))
 	}
+}
+
+// explain is why a ping that is lost was not answered.
+func (p *pinging) explain(err error) error {
+	if errors.Is(err, client.ErrLost) { // which speaks of requests; what those led to is of no interest here
+		err = p.client.Status().LastErr
+		if errors.Is(err, io.EOF) && p.times.n == 0 {
+			return errors.New("the peer closed the connection" + p.args.perhapsTLS())
+		}
+		err = fmt.Errorf("the connection ended: %w", err)
+	}
+	return explain(err)
 }
 
 // summary tells of all pings. What was open when it was interrupted is neither received nor lost.

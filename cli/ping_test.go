@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -145,13 +146,29 @@ round trip min/avg/p50/p95/p99/max = 10.000/10.000/10.000/10.000/10.000/10.000 m
 				}
 				answerAfter(10*time.Millisecond)(dial, nc)
 			},
-			want: header + `seq=1 lost: the connection ended: EOF
+			want: header + `seq=1 lost: the peer closed the connection (perhaps it speaks TLS there: then add --tls)
 22 bytes from pipe: seq=2 time=10.000 ms
 22 bytes from pipe: seq=3 time=10.000 ms
 
 --- peer:7450 GOPR ping statistics ---
 3 sent, 2 received, 33.3% loss, time 2010 ms
 round trip min/avg/p50/p95/p99/max = 10.000/10.000/10.000/10.000/10.000/10.000 ms
+`,
+		},
+		{
+			name: "the connection ends later", count: 2, interval: time.Second,
+			serve: func(_ int, nc net.Conn) {
+				ping := make([]byte, pingSize)
+				_, _ = io.ReadFull(nc, ping)
+				_, _ = nc.Write(wire.AppendFrame(nil, wire.CmdPong, wire.FlagRsp, ping[wire.HeaderLen:]))
+				_, _ = io.ReadFull(nc, ping)
+			},
+			want: header + `22 bytes from pipe: seq=1 time=0.000 ms
+seq=2 lost: the connection ended: EOF
+
+--- peer:7450 GOPR ping statistics ---
+2 sent, 1 received, 50% loss, time 1000 ms
+round trip min/avg/p50/p95/p99/max = 0.000/0.000/0.000/0.000/0.000/0.000 ms
 `,
 		},
 		{

@@ -155,6 +155,9 @@ func (a sendArgs) failed(ctx context.Context, what string, err error, others oth
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("%s within %v%v", what, a.timeout, others)
 	case errors.Is(err, io.EOF):
+		if others.n == 0 {
+			return fmt.Errorf("%s: the peer closed the connection%s", what, a.perhapsTLS())
+		}
 		return fmt.Errorf("%s: the peer closed the connection%v", what, others)
 	}
 	return fmt.Errorf("%s: %w%v", what, explain(err), others)

@@ -136,7 +136,7 @@ func TestSendPeers(t *testing.T) {
 			err: "no answer within 200ms (but 1 frame that answered nothing, the last with command 0x10 and flag 0x00; an answer has flag 0x02)",
 		},
 		{
-			name: "closed", code: exitNo, err: "no answer: the peer closed the connection",
+			name: "closed", code: exitNo, err: "no answer: the peer closed the connection (perhaps it speaks TLS there: then add --tls)",
 			peer: func(nc net.Conn) { _, _ = io.ReadFull(nc, make([]byte, wire.HeaderLen)) },
 		},
 		{
