@@ -59,6 +59,9 @@ func (n *network) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
+	if d == 0 {
+		return ctx.Err()
+	}
 	select {
 	case <-time.After(d):
 		return nil
