@@ -226,7 +226,7 @@ func (l logic) Data(now time.Time, b []byte) (used int, next transport.Next) {
 		switch {
 		case c.format.IsPing(f) && !(c.format.PongIsPing() && c.pinger.Outstanding()):
 			c.pongs = c.format.AppendPong(c.pongs, f)
-		case c.format.IsPong(f):
+		case c.format.IsPong(f) && c.awaitsPong():
 			c.pong(now, f.Payload)
 		default:
 			c.r.Frame(b, used, used+n, f)
@@ -265,6 +265,16 @@ func (c *Conn) answer() error {
 		return errPingFlood
 	}
 	return nil
+}
+
+// awaitsPong says whether a frame that looks like a pong is one. Of a format whose pong is always the same frame, an answer may look like it: it is a pong only
+// while there is a ping without one, be it the receiver's own.
+func (c *Conn) awaitsPong() bool {
+	if c.format.EchoesPing() || c.pinger.Outstanding() {
+		return true
+	}
+	_, pings := c.r.(PongReceiver)
+	return pings
 }
 
 func (c *Conn) pong(now time.Time, payload []byte) {
