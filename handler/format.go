@@ -10,8 +10,9 @@ import (
 // dialect is what the frames of one side look like, and which of them have a meaning for the gateway.
 type dialect struct {
 	format  *wire.Format
-	version uint32 // of the gateway's own frames
-	simple  bool   // ping and pong are the two below, and flags say who asks, as GOPR has it: no more than compares
+	own     *wire.Format // the same, of which the gateway writes its own pings: with the handler's versions
+	version uint32       // of the gateway's own frames
+	simple  bool         // ping and pong are the two below, and flags say who asks, as GOPR has it: no more than compares
 	ping    Control
 	pong    Control
 }
@@ -27,6 +28,14 @@ func (h *Handler) dialect() (d dialect, err error) {
 	if v := d.format.Layout().Versions; len(v) > 0 {
 		d.version = v[0]
 	}
+	d.own = d.format
+	if len(h.Versions) > 0 && !d.simple {
+		l := d.format.Layout()
+		l.Versions = h.Versions
+		if d.own, err = wire.NewFormat(d.format.Name(), l); err != nil {
+			return d, err
+		}
+	}
 	if len(h.Versions) > 0 {
 		d.version = h.Versions[0]
 	}
@@ -39,6 +48,8 @@ func (h *Handler) dialect() (d dialect, err error) {
 		return d, fmt.Errorf("heartbeat ping and pong of the format %s are declared with the format: say them there", d.format.Name())
 	case hb.Probe != 0 && !d.format.HasHeartbeat():
 		return d, fmt.Errorf("heartbeat probe: the format %s has no heartbeat: declare one with the format, or leave the probe out", d.format.Name())
+	case hb.Probe != 0 && len(d.format.Layout().AnswerMagic) > 0:
+		return d, fmt.Errorf("heartbeat probe: in the format %s only clients ping, as the magic of a pong is that of a server: leave the probe out", d.format.Name())
 	}
 	if hb.Ping != nil {
 		d.ping = *hb.Ping
@@ -65,30 +76,38 @@ func (d *dialect) checkBeats() error {
 	return nil
 }
 
-// beats are the commands of the heartbeat, which no allow-list leaves out.
-func (d *dialect) beats() (all []wire.CommandRange) {
-	one := func(cmd uint32) { all = append(all, wire.CommandRange{First: cmd, Last: cmd}) }
+// beats are the commands of the heartbeat, which no allow-list leaves out. all: any command may be one's.
+func (d *dialect) beats() (cmds []wire.CommandRange, all bool) {
+	one := func(cmd uint32) { cmds = append(cmds, wire.CommandRange{First: cmd, Last: cmd}) }
 	if d.simple {
 		one(d.ping.Cmd)
 		one(d.pong.Cmd)
-		return all
+		return cmds, false
 	}
 	h := d.format.Layout().Heartbeat
-	if h.Ping.Cmd != nil {
-		one(h.Ping.Cmd.Value)
+	if !d.format.HasHeartbeat() {
+		return nil, false
 	}
-	if h.Pong != nil && h.Pong.Cmd != nil {
+	if h.Ping.Cmd == nil || h.Ping.Cmd.Mask != 0 {
+		return nil, true
+	}
+	one(h.Ping.Cmd.Value)
+	switch {
+	case h.Pong == nil:
+	case h.Pong.Cmd != nil:
 		one(*h.Pong.Cmd)
+	case h.Pong.Frame != nil:
+		return nil, true
 	}
-	return all
+	return cmds, false
 }
 
-// isPing says whether the gateway answers the frame. outstanding: it waits for a pong itself.
-func (d *dialect) isPing(f *wire.Frame, outstanding bool) bool {
+// isPing says whether the gateway answers the frame. Of some formats it looks like a pong.
+func (d *dialect) isPing(f *wire.Frame) bool {
 	if d.simple {
 		return f.Cmd == d.ping.Cmd && f.Flag == d.ping.Flag
 	}
-	return d.format.IsPing(f) && !(outstanding && d.format.PongIsPing())
+	return d.format.IsPing(f)
 }
 
 func (d *dialect) isPong(f *wire.Frame) bool {
@@ -98,10 +117,11 @@ func (d *dialect) isPong(f *wire.Frame) bool {
 	return d.format.IsPong(f)
 }
 
-// asks says whether the frame wants an answer. Of a format that does not say, none does.
+// asks says whether the frame wants an answer of the backend. Of a format that does not say, none does. Where the clients' ping is another, what is GOPR's own ping is
+// the application's, but to the backend it is still a ping: the pong will be the link's, and nobody's answer.
 func (d *dialect) asks(f *wire.Frame) bool {
 	if d.simple {
-		return f.Flag&uint32(wire.FlagReq) != 0
+		return f.Flag&uint32(wire.FlagReq) != 0 && !(f.Cmd == uint32(wire.CmdPing) && f.Flag == uint32(wire.FlagReq))
 	}
 	return d.format.Asks(f)
 }
@@ -126,7 +146,7 @@ func (d *dialect) appendPing(dst, payload []byte) ([]byte, error) {
 	if !d.format.EchoesPing() {
 		payload = nil
 	}
-	return d.format.AppendPing(dst, payload)
+	return d.own.AppendPing(dst, payload)
 }
 
 // appendEcho appends the answer to a request: its own payload. Of a format that does not say which frames ask, every frame is answered. ok is false where there is nothing
@@ -149,9 +169,10 @@ func (d *dialect) appendEcho(dst []byte, f *wire.Frame) (b []byte, ok bool) {
 
 // identity is equal for equal formats, also where the same name was declared anew.
 func identity(f *wire.Format) string {
-	b, err := json.Marshal(f.Layout())
+	l := f.Layout()
+	b, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Sprintf("%s %p", f.Name(), f)
 	}
-	return f.Name() + " " + string(b)
+	return fmt.Sprint(f.Name(), " ", string(b), l.Asks.Commands.Ranges(), l.Answers.Commands.Ranges()) // a set has no JSON
 }

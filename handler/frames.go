@@ -76,12 +76,9 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 		}
 		c.searched = 0
 		switch {
-		case c.s.isPing(&f, c.pinger.Outstanding()):
-			c.pong(p, &f)
-		case c.s.isPong(&f):
-			c.ponged(now, f.Payload)
+		case c.beat(p, &f, now):
 		case c.s.commands != nil && !c.s.commands.Contains(f.Cmd): // a heartbeat's command, and not a heartbeat
-			if _, next := c.reject(p.b[used:], notAllowed(&f)); next == transport.Close {
+			if _, next := c.reject(p.b[used:], c.s.notAllowed(&f)); next == transport.Close {
 				return used, next
 			}
 			continue
@@ -89,7 +86,10 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 			c.echo(p, &f)
 		case c.s.translator != nil:
 			if err := c.translate(p, &f); err != nil {
-				return used, c.fail(err)
+				if _, next := c.reject(p.b[used:], err); next == transport.Close {
+					return used, next
+				}
+				continue
 			}
 		default:
 			c.pass(p, used, used+n, &f)
@@ -106,33 +106,38 @@ func (c *conn) pass(p *piece, start, end int, f *wire.Frame) {
 		p.start = start
 	}
 	p.end = end
-	c.ask(p, f)
+	c.ask(p, c.s.asks(f))
 }
 
-// translate adds an application frame in the backend's format.
+// translate adds an application frame in the backend's format. What asks is for that format to say, where it can: it is what the backend goes by.
 func (c *conn) translate(p *piece, f *wire.Frame) error {
 	if p.up == nil {
 		p.up = answers.Get().(*[]byte)
 	}
-	asks := c.s.asks(f)
-	b, err := c.s.translator.up.append(*p.up, f, true)
+	t := &c.s.translator.up
+	b, out, err := t.append(*p.up, f, true)
+	if err == nil && (t.to.IsPing(&out) || t.to.IsPong(&out)) {
+		err = t.heartbeat(&out)
+	}
 	if err != nil {
-		c.live.CountReject(wire.ReasonMalformed.String())
-		return &wire.RejectError{Reason: wire.ReasonMalformed, Got: uint64(f.Cmd)}
+		return &untranslatable{wire.RejectError{Reason: wire.ReasonMalformed, Got: uint64(f.Cmd), Want: uint64(f.Cmd), Skip: len(f.Raw)}, err}
 	}
 	*p.up = b
-	if asks {
+	asks := false
+	if t.to.HasPairing() {
+		asks = t.to.Asks(&out)
+	} else if asks = c.s.asks(f); asks {
 		c.debts.n.Add(1)
 	}
-	c.ask(p, f)
+	c.ask(p, asks)
 	return nil
 }
 
 // ask counts an application frame. A run never holds more requests than a lease takes at once.
-func (c *conn) ask(p *piece, f *wire.Frame) {
+func (c *conn) ask(p *piece, asks bool) {
 	p.frames++
 	p.run++
-	if c.s.asks(f) {
+	if asks {
 		p.asks++
 		if p.asks >= c.s.maxAsks {
 			c.forward(p)
@@ -157,6 +162,20 @@ func (c *conn) forward(p *piece) {
 		giveBack(p.up)
 		p.up = nil
 	}
+}
+
+// beat takes the frame if it is a heartbeat. The order matters to formats whose pong is the ping itself: it is the pong of who waits for it, else a ping.
+func (c *conn) beat(p *piece, f *wire.Frame, now time.Time) bool {
+	isPong := c.s.isPong(f)
+	switch {
+	case isPong && c.ponged(now, f.Payload):
+	case c.s.isPing(f):
+		c.pong(p, f)
+	case isPong: // of no ping: it says nothing
+	default:
+		return false
+	}
+	return true
 }
 
 // pong answers a ping with its payload.
@@ -240,14 +259,15 @@ func (c *conn) ping(now time.Time) {
 	}
 }
 
-// ponged notes the client's answer to the gateway's own ping.
-func (c *conn) ponged(now time.Time, payload []byte) {
+// ponged notes the client's answer to the gateway's own ping, if it is that.
+func (c *conn) ponged(now time.Time, payload []byte) (ok bool) {
 	if c.s.probe == nil {
-		return
+		return false
 	}
 	if !c.s.simple && !c.s.format.EchoesPing() {
-		c.pinger.Answered(now)
-	} else if p, ok := wire.ParsePing(payload); ok {
-		c.pinger.Pong(p.Seq, p.Time, now)
+		_, ok = c.pinger.Answered(now)
+	} else if p, is := wire.ParsePing(payload); is {
+		_, ok = c.pinger.Pong(p.Seq, p.Time, now)
 	}
+	return ok
 }

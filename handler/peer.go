@@ -8,6 +8,7 @@ func (c *conn) Frames(run []byte, n int) (full bool) {
 		b := answers.Get().(*[]byte)
 		defer giveBack(b)
 		if err := c.translateBack(b, run); err != nil {
+			_, _ = c.t.Write(*b) // the frames before it
 			c.end(ending{reasonUpstream, err})
 			return false
 		}
@@ -32,9 +33,15 @@ func (c *conn) translateBack(to *[]byte, run []byte) error {
 		if err != nil {
 			return err
 		}
-		if *to, err = c.s.translator.down.append(*to, &f, c.debts.take()); err != nil {
+		t := &c.s.translator.down
+		b, out, err := t.append(*to, &f, c.debts.take())
+		if err != nil {
 			return err
 		}
+		if c.s.isPing(&out) || c.s.isPong(&out) {
+			return t.heartbeat(&out)
+		}
+		*to = b
 		run = run[n:]
 	}
 	return nil

@@ -37,18 +37,18 @@ func (c *conn) reject(b []byte, err error) (drop int, next transport.Next) {
 		return 0, c.fail(err)
 	}
 	if !searching {
-		c.logDrop(r)
+		c.logDrop(r.Reason, err)
 	}
 	return drop, transport.More
 }
 
 // logDrop says, at most once a second for each reason, that frames are dropped.
-func (c *conn) logDrop(r *wire.RejectError) {
-	ok, suppressed := c.live.Quiet.Pass("drop_"+r.Reason.String(), time.Now())
+func (c *conn) logDrop(reason wire.Reason, err error) {
+	ok, suppressed := c.live.Quiet.Pass("drop_"+reason.String(), time.Now())
 	if !ok {
 		return
 	}
-	args := []any{"handler", c.live.Name, "remote", c.t.NetConn().RemoteAddr().String(), "reason", r.Reason.String(), "error", r}
+	args := []any{"handler", c.live.Name, "remote", c.t.NetConn().RemoteAddr().String(), "reason", reason.String(), "error", err}
 	if suppressed > 0 {
 		args = append(args, "suppressed", suppressed)
 	}
@@ -56,6 +56,6 @@ func (c *conn) logDrop(r *wire.RejectError) {
 }
 
 // notAllowed rejects a frame with a command that only heartbeats may use.
-func notAllowed(f *wire.Frame) error {
-	return &wire.RejectError{Reason: wire.ReasonCommand, Offset: wire.OffsetCmd, Got: uint64(f.Cmd), Skip: len(f.Raw)}
+func (s *settings) notAllowed(f *wire.Frame) error {
+	return &wire.RejectError{Reason: wire.ReasonCommand, Offset: s.cmdOffset, Got: uint64(f.Cmd), Skip: len(f.Raw)}
 }

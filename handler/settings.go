@@ -31,6 +31,7 @@ type settings struct {
 	dialect    // of the clients
 	dec        *wire.Decoder
 	commands   *wire.CommandSet // what the application may use; nil: all
+	cmdOffset  int              // where a frame has its command
 	translator *translator      // nil: the backends speak as the clients do
 	maxAsks    int              // requests that may go to a lease at once
 	drop       bool
@@ -82,8 +83,15 @@ func (h *Handler) compileFormat(s *settings) (err error) {
 			}
 			ranges = append(ranges, r)
 		}
-		s.commands = wire.NewCommandSet(ranges...)
-		rules.Commands = wire.NewCommandSet(append(ranges, s.beats()...)...)
+		s.commands, s.cmdOffset = wire.NewCommandSet(ranges...), s.format.Layout().Cmd.Offset
+		beats, all := s.beats()
+		rules.Commands = wire.NewCommandSet(append(ranges, beats...)...)
+		if all { // then the list is for who knows what is no heartbeat; the decoder only checks that it can be
+			if _, err = s.format.NewDecoder(rules); err != nil {
+				return err
+			}
+			rules.Commands = nil
+		}
 	}
 	if s.dec, err = s.format.NewDecoder(rules); err != nil {
 		return err

@@ -27,7 +27,7 @@ func (h *Handler) compileUpstream(s *settings) (upstream.Config, error) {
 		}
 	}
 	if cfg.Pooling == upstream.Request {
-		if !s.format.HasPairing() {
+		if !s.format.HasPairing() && !cfg.Format.HasPairing() {
 			return cfg, fmt.Errorf("pooling request needs to know which frames ask and which answer, and the format %s does not say: declare `asks` and `answers` with the format, or take pooling session", s.format.Name())
 		}
 		s.maxAsks = cfg.WithDefaults().MaxInflight
