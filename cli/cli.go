@@ -9,7 +9,7 @@
 //	number.go  flags that are numbers, decimal or 0x hexadecimal
 //	stdio.go   exit codes; reading what may never come
 //	dial.go    how ping, send and bench connect, TLS included; what may be done about errors
-//	format.go  frames, payloads and times as text
+//	format.go  payloads and times as text; frame_text.go: frames
 //	declared.go  the format by --format: built in, or declared in Caddy's configuration
 //
 //	ping.go    ping: round trips
@@ -28,6 +28,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -136,13 +137,14 @@ same command and payload. Ctrl-C ends it with a summary.`,
 func decodeCommand() *cobra.Command {
 	var a decodeArgs
 	cmd := &cobra.Command{
-		Use:   "decode [FILE | - | --hex HEX] [--json] [--on-invalid close|drop]",
+		Use:   "decode [FILE | - | --hex HEX] [--format NAME] [--json] [--on-invalid close|drop]",
 		Short: "Prints the frames of a stream, one a line",
 		Long: `
 Reads a stream of frames from a file, from standard input or from --hex, and prints each
 frame with the byte at which it begins. A stream that is wrong, or ends inside a frame,
 is said so: at which byte, why, what came and what would have been right. What a gateway
-would accept can be narrowed as in its configuration.
+would accept can be narrowed as in its configuration. The frames are GOPR's, or those of
+another format, built in or declared in Caddy's configuration.
 
 Exits with 0 if the whole stream is good, with 1 if not.`,
 		Example: "  caddy gopr decode captured.bin\n" +
@@ -153,10 +155,10 @@ Exits with 0 if the whole stream is good, with 1 if not.`,
 	cmd.Flags().StringVar(&a.hex, "hex", "", "the stream itself, in hexadecimal")
 	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON, one object a line, with whole payloads")
 	cmd.Flags().StringVar(&a.onInvalid, "on-invalid", "close", "what to do at a wrong frame: close, or drop it and go on as a gateway would")
-	cmd.Flags().StringVar(&a.versions, "versions", "1", "the versions accepted")
+	cmd.Flags().StringVar(&a.versions, "versions", "", "the versions accepted; none given: those of the format, of gopr 1")
 	cmd.Flags().StringVar(&a.commands, "commands", "", `the commands accepted, such as "0x01 0x10-0xFF"; none given: all`)
-	a.maxPayload = wire.MaxPayload
-	cmd.Flags().Var(number[int]{to: &a.maxPayload, min: 1, max: wire.MaxPayload}, "max-payload", "the longest payload accepted, in bytes")
+	cmd.Flags().Var(number[int]{to: &a.maxPayload, max: math.MaxInt32}, "max-payload", "the longest payload accepted, in bytes; 0: the longest of the format")
+	formats(cmd, &a.formatArgs)
 	return cmd
 }
 

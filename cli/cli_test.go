@@ -72,7 +72,7 @@ func TestCommandMistakes(t *testing.T) {
 		{"ping a:1 -c many", `invalid argument "many" for "-c, --count" flag: want a number from 0 to 2147483647`},
 		{"send a:1 --cmd 0x100", `caddy gopr send: invalid argument "0x100" for "--cmd" flag: want a number from 0 to 255, such as 16 or 0x10`},
 		{"send a:1 --flag -1", `want a number from 0 to 255, such as 1 or 0x1`},
-		{"decode --max-payload 0", "want a number from 1 to 65535"},
+		{"decode --max-payload 65536", "maximum payload of 65536 bytes: the length field of gopr says at most 65535"},
 		{"bench a:1 --conns 0", "want a number from 1 to 1048576, such as 50 or 0x32"},
 		{"bench a:1 --payload 65536", "want a number from 0 to 65535, such as 64 or 0x40"},
 		{"bench a:1 --inflight 0", "want a number from 1 to 65536"},

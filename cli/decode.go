@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 
@@ -15,14 +16,15 @@ import (
 
 // decodeArgs are the arguments of decode.
 type decodeArgs struct {
+	formatArgs
 	file string // "" and "-": standard input
 	hex  string // the stream itself; "": read file
 	json bool
 
 	// What a receiver would accept, as in the handler's configuration.
-	versions   string
-	commands   string
-	maxPayload int
+	versions   string // "": those of the format
+	commands   string // "": all
+	maxPayload int    // 0: all that the format has
 	onInvalid  string // close or drop
 }
 
@@ -32,7 +34,11 @@ const maxSearch = 64 << 10
 // decode prints the frames of a stream, one a line. It reads in pieces, so the stream may be of any size,
 // and prints what has come before it waits for more.
 func decode(ctx context.Context, a decodeArgs, std stdio) (int, error) {
-	dec, err := a.decoder()
+	f, err := a.find()
+	if err != nil {
+		return exitUsage, err
+	}
+	dec, err := a.decoder(f)
 	if err != nil {
 		return exitUsage, err
 	}
@@ -44,9 +50,9 @@ func decode(ctx context.Context, a decodeArgs, std stdio) (int, error) {
 
 	out := bufio.NewWriterSize(std.out, 64<<10)
 	d := &decoding{
-		frames: newFrameReader(flushFirst{in, out}, dec),
+		frames: newFormatReader(flushFirst{in, out}, dec, f),
 		drop:   a.onInvalid == "drop",
-		print:  printer{out: out, err: std.err, json: a.json},
+		print:  printer{out: out, err: std.err, text: newFrameText(f), json: a.json},
 	}
 	code, err := d.run()
 	if ctx.Err() != nil {
@@ -60,15 +66,15 @@ func decode(ctx context.Context, a decodeArgs, std stdio) (int, error) {
 }
 
 // decoder is the decoder of the rules that were given.
-func (a decodeArgs) decoder() (*wire.Decoder, error) {
+func (a decodeArgs) decoder(f *wire.Format) (*wire.Decoder, error) {
 	if a.onInvalid != "close" && a.onInvalid != "drop" {
 		return nil, fmt.Errorf("--on-invalid %s: want close, to end at the first wrong frame, or drop, to go on behind it", a.onInvalid)
 	}
 	rules := wire.Rules{MaxPayload: a.maxPayload}
 	for _, word := range words(a.versions) {
 		v, err := parseNumber(word)
-		if err != nil || v > 0xFFFF {
-			return nil, fmt.Errorf("--versions %s: want numbers up to 65535, such as \"1 2\"", a.versions)
+		if err != nil || v > math.MaxUint32 {
+			return nil, fmt.Errorf("--versions %s: want numbers, such as \"1 2\"", a.versions)
 		}
 		rules.Versions = append(rules.Versions, uint32(v))
 	}
@@ -82,7 +88,7 @@ func (a decodeArgs) decoder() (*wire.Decoder, error) {
 		}
 		rules.Commands.Add(r)
 	}
-	return wire.GOPR.NewDecoder(rules)
+	return f.NewDecoder(rules)
 }
 
 // words splits a list by spaces or commas.

@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write the golden files in testdata anew
 
 // decodeDefaults are the arguments of decode where no flag is given.
 func decodeDefaults() decodeArgs {
-	return decodeArgs{versions: "1", maxPayload: wire.MaxPayload, onInvalid: "close"}
+	return decodeArgs{onInvalid: "close"}
 }
 
 // Each testdata/decode/NAME.hex is a stream. NAME.txt and NAME.json are what is printed of it: what goes to
@@ -158,8 +158,8 @@ func TestDecodeArguments(t *testing.T) {
 		{"hex and a file", func(a *decodeArgs) { a.hex, a.file = "00", "f" }, "--hex and the file f: give one of them"},
 		{"wrong hex", func(a *decodeArgs) { a.hex = "4z" }, "hex: 'z' is no hexadecimal digit"},
 		{"on-invalid", func(a *decodeArgs) { a.onInvalid = "ignore" }, "--on-invalid ignore: want close, to end at the first wrong frame, or drop"},
-		{"versions", func(a *decodeArgs) { a.versions = "1 two" }, `--versions 1 two: want numbers up to 65535, such as "1 2"`},
-		{"versions over the field", func(a *decodeArgs) { a.versions = "65536" }, "--versions 65536: want numbers up to 65535"},
+		{"versions", func(a *decodeArgs) { a.versions = "1 two" }, `--versions 1 two: want numbers, such as "1 2"`},
+		{"versions over the field", func(a *decodeArgs) { a.versions = "65536" }, "the version field of gopr says at most 65535"},
 		{"commands", func(a *decodeArgs) { a.commands = "0x20-0x10" }, "--commands: command range"},
 		{"commands over the field", func(a *decodeArgs) { a.commands = "0x10-0x100" }, "the command field of gopr says at most 0xFF"},
 	}

@@ -18,45 +18,11 @@ const (
 	shownHex  = 32
 )
 
-// appendFrame appends what decode and echo print of a frame, without a newline:
-//
-//	cmd 0x10       flag 0x01 asks         5 bytes  "hello"
-func appendFrame(dst []byte, f *wire.Frame) []byte {
-	dst = fmt.Appendf(dst, "cmd 0x%02X %-4s  flag 0x%02X %-7s  %5d bytes",
-		f.Cmd, heartbeatName(f), f.Flag, flagWords(f.Flag), len(f.Payload))
-	if f.Version != wire.Version {
-		dst = fmt.Appendf(dst, "  version %d", f.Version)
-	}
-	if len(f.Payload) > 0 {
-		dst = append(dst, "  "...)
-		dst = appendPayload(dst, f.Payload)
-	}
-	return dst
-}
+// appendFrame appends what decode and echo print of a frame of GOPR, without a newline.
+func appendFrame(dst []byte, f *wire.Frame) []byte { return goprText.append(dst, f) }
 
 // heartbeatName names the two frames that every peer knows; other commands are the application's.
-func heartbeatName(f *wire.Frame) string {
-	switch {
-	case f.Cmd == wire.CmdPing && f.Flag == wire.FlagReq:
-		return "PING"
-	case f.Cmd == wire.CmdPong && f.Flag == wire.FlagRsp:
-		return "PONG"
-	}
-	return ""
-}
-
-// flagWords says what the bits mean that hold on every connection.
-func flagWords(flag uint32) string {
-	switch flag & (wire.FlagReq | wire.FlagRsp) {
-	case wire.FlagReq:
-		return "asks"
-	case wire.FlagRsp:
-		return "answers"
-	case wire.FlagReq | wire.FlagRsp:
-		return "asks and answers"
-	}
-	return ""
-}
+func heartbeatName(f *wire.Frame) string { return goprText.heartbeat(f) }
 
 // appendPayload appends a payload for a reader's eye: quoted text where it is printable, else hex, and no
 // more than fits a line.

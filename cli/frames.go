@@ -9,10 +9,11 @@ import (
 )
 
 // frameReader reads frames off a stream of any length, and knows at which byte of it it is. It holds no
-// more than readSize bytes.
+// more than readSize bytes, or, of a format whose frames are longer, twice what has come of one.
 type frameReader struct {
-	r   io.Reader
-	dec *wire.Decoder
+	r      io.Reader
+	dec    *wire.Decoder
+	header int // size of a header, in bytes
 
 	buf     []byte
 	start   int   // buf[start:] is not yet used
@@ -23,11 +24,17 @@ type frameReader struct {
 	err     error // what the reader said; the bytes before it come first
 }
 
-// readSize holds any frame, and so many of the small ones that a read costs little.
+// readSize holds any frame of GOPR, and so many of the small ones that a read costs little.
 const readSize = 2 * (wire.HeaderLen + wire.MaxPayload)
 
+// newFrameReader reads GOPR.
 func newFrameReader(r io.Reader, dec *wire.Decoder) *frameReader {
-	return &frameReader{r: r, dec: dec, buf: make([]byte, 0, readSize)}
+	return newFormatReader(r, dec, wire.GOPR)
+}
+
+// newFormatReader reads frames of a format, whose decoder dec is.
+func newFormatReader(r io.Reader, dec *wire.Decoder, f *wire.Format) *frameReader {
+	return &frameReader{r: r, dec: dec, header: f.HeaderLen(), buf: make([]byte, 0, readSize)}
 }
 
 // next reads the next frame into f, which is valid until the call after. The error is io.EOF where the
@@ -52,8 +59,12 @@ func (r *frameReader) next(f *wire.Frame) error {
 	}
 }
 
-// fill reads a piece behind what is not yet used. There is room: what is not used is less than a frame.
+// fill reads a piece behind what is not yet used. That is less than a frame, which is what bounds the buffer; it
+// grows with what has come, and not with what a header promises.
 func (r *frameReader) fill() {
+	if len(r.buf)-r.start == cap(r.buf) {
+		r.buf = append(make([]byte, 0, 2*cap(r.buf)), r.buf...)
+	}
 	n := copy(r.buf[:cap(r.buf)], r.buf[r.start:])
 	r.buf, r.start = r.buf[:n], 0
 	for range 100 {
@@ -77,6 +88,9 @@ func (r *frameReader) ended() error {
 	}
 	var f wire.Frame
 	want, _ := r.dec.Header(r.buf[r.start:], &f) // no reject, or next had given it
+	if want == 0 {
+		return &cutError{At: r.at, Have: int64(have), Header: int64(r.header)}
+	}
 	return &cutError{At: r.at, Have: int64(have), Want: int64(want)}
 }
 
@@ -111,11 +125,13 @@ type cutError struct {
 	At   int64 // the byte of the stream at which the frame begins
 	Have int64 // how many bytes of it there are
 	Want int64 // how long it is; 0: its header is not complete, either
+
+	Header int64 // how long that is, where it is not complete
 }
 
 func (e *cutError) Error() string {
 	if e.Want == 0 {
-		return fmt.Sprintf("the stream ends inside a frame: it begins at byte %d, and has %d of the %d bytes of its header", e.At, e.Have, wire.HeaderLen)
+		return fmt.Sprintf("the stream ends inside a frame: it begins at byte %d, and has %d of the %d bytes of its header", e.At, e.Have, e.Header)
 	}
 	return fmt.Sprintf("the stream ends inside a frame: it begins at byte %d, and has %d of its %d bytes", e.At, e.Have, e.Want)
 }
@@ -129,6 +145,13 @@ func describeReject(at int64, r *wire.RejectError) string {
 		got, want = fmt.Sprintf("0x%02X", r.Got), fmt.Sprintf("0x%02X", r.Want)
 	case wire.ReasonLength:
 		want = "at most " + want
+		if r.Got < r.Want {
+			want = fmt.Sprint("at least ", r.Want)
+		}
+	case wire.ReasonChecksum:
+		got, want = fmt.Sprintf("0x%X", r.Got), fmt.Sprintf("0x%X", r.Want)
+	case wire.ReasonMalformed:
+		got, want = fmt.Sprintf("0x%02X", r.Got), fmt.Sprintf("0x%02X", r.Want)
 	case wire.ReasonCommand:
 		got, want = fmt.Sprintf("0x%02X", r.Got), "one on the allow-list"
 	}

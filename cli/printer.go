@@ -15,6 +15,7 @@ import (
 type printer struct {
 	out  *bufio.Writer
 	err  io.Writer
+	text *frameText
 	json bool
 	line []byte
 }
@@ -29,12 +30,13 @@ type frameLine struct {
 }
 
 type frameJSON struct {
-	Version uint32 `json:"version"`
-	Cmd     uint32 `json:"cmd"`
-	Flag    uint32 `json:"flag"`
-	Length  int    `json:"length"`
-	Payload string `json:"payload"`        // hexadecimal
-	Text    string `json:"text,omitempty"` // where the payload is printable
+	Version uint32  `json:"version"`
+	Cmd     uint32  `json:"cmd"`
+	Flag    uint32  `json:"flag"`
+	ID      *uint64 `json:"id,omitempty"` // of a format that has one
+	Length  int     `json:"length"`
+	Payload string  `json:"payload"`        // hexadecimal
+	Text    string  `json:"text,omitempty"` // where the payload is printable
 }
 
 // rejectJSON has the names of the test vectors in wire/testdata, but for the byte, which is counted from the
@@ -65,11 +67,15 @@ func newFrameJSON(f *wire.Frame) *frameJSON {
 
 func (p *printer) frame(at int64, f *wire.Frame) {
 	if p.json {
-		p.jsonLine(frameLine{Offset: at, frameJSON: newFrameJSON(f)})
+		j := newFrameJSON(f)
+		if id, ok := p.text.format.ID(f); ok {
+			j.ID = &id
+		}
+		p.jsonLine(frameLine{Offset: at, frameJSON: j})
 		return
 	}
 	p.line = fmt.Appendf(p.line[:0], "%8d  ", at)
-	p.line = append(appendFrame(p.line, f), '\n')
+	p.line = append(p.text.append(p.line, f), '\n')
 	_, _ = p.out.Write(p.line)
 }
 
