@@ -128,9 +128,10 @@ func TestUntranslatable(t *testing.T) {
 						version = v[0]
 					}
 					want, _ := to.Append(nil, version, 0x20, 0, []byte("good"))
-					go func() { _, _ = c.Write(join(good, []byte(tt.wrong), good)) }() // one that closes does not read all
+					go c.send(good)
 					backend := <-backends
 					backend.expect(want)
+					go func() { _, _ = c.Write(join([]byte(tt.wrong), good)) }() // one that closes does not read all
 					if onInvalid == onInvalidDrop {
 						backend.expect(want)
 						_ = c.Close()
