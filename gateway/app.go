@@ -36,17 +36,22 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision compiles the formats, and takes the configuration's logger.
-func (a *App) Provision(ctx caddy.Context) error {
+func (a *App) Provision(ctx caddy.Context) (err error) {
 	a.log = ctx.Slogger().Handler()
-	a.formats = make(map[string]*wire.Format)
-	for _, name := range slices.Sorted(maps.Keys(a.Formats)) { // sorted: of several mistakes, always the same is told
-		format, err := a.Formats[name].Compile(name)
+	a.formats, err = compileAll(a.Formats)
+	return err
+}
+
+func compileAll(formats map[string]*Format) (map[string]*wire.Format, error) {
+	all := make(map[string]*wire.Format)
+	for _, name := range slices.Sorted(maps.Keys(formats)) { // sorted: of several mistakes, always the same is told
+		f, err := formats[name].Compile(name)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		a.formats[name] = format
+		all[name] = f
 	}
-	return nil
+	return all, nil
 }
 
 // Of returns the app of the configuration that is being loaded, with its metrics registered.
