@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds, runs and tests Caddy with this module. It needs Go and git, and installs nothing, but for `test`
-# where it is root on Debian: see wireshark.
+# where it is root on Debian: see programs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -113,16 +113,29 @@ example() (
 	quietly ./caddy validate --config Caddyfile.example
 )
 
-# wireshark installs tshark, by which the dissector's tests see what Wireshark shows; without it they are skipped.
-wireshark() {
-	command -v tshark >/dev/null && return
+# programs installs what tests run of other people's programs, where it may; without them those tests are skipped.
+# tshark is for the Wireshark dissector, all others are the servers and clients of docs/recipes.
+programs() (
+	wanted=(tshark gearman-job-server gearman-tools memcached libmemcached-tools python3-pymodbus python3-serial-asyncio mbpoll
+		unbound bind9-dnsutils zabbix-agent zabbix-proxy-sqlite3)
+	missing=()
+	for package in "${wanted[@]}"; do
+		dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null | grep -qx 'install ok installed' || missing+=("$package")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
 	if [ "$(id -u)" -eq 0 ] && [ -f /etc/debian_version ]; then
-		step 'test: install tshark'
+		step "test: install ${missing[*]}"
 		export DEBIAN_FRONTEND=noninteractive
-		{ quietly apt-get update && quietly apt-get install -y --no-install-recommends tshark; } && return
+		policy=/usr/sbin/policy-rc.d # the tests start the servers themselves: none is to run as a service
+		if [ ! -e "$policy" ]; then
+			trap 'rm -f "$policy"' EXIT
+			printf '#!/bin/sh\nexit 101\n' >"$policy"
+			chmod +x "$policy"
+		fi
+		{ quietly apt-get update && quietly apt-get install -y --no-install-recommends "${missing[@]}"; } && return
 	fi
-	step 'test: no tshark, so without the tests of the Wireshark dissector (to have them: apt-get install tshark)'
-}
+	step "test: without the tests that need the Debian packages ${missing[*]}"
+)
 
 # tests runs all tests, those through ./caddy last and alone: nothing else takes their processor.
 tests() {
@@ -132,7 +145,7 @@ tests() {
 		export CGO_ENABLED=0
 		race=
 	fi
-	wireshark
+	programs
 	step 'test: all packages'
 	go test $race -count=1 $(go list ./... | grep -v '/integration')
 	step 'test: end to end, through ./caddy'
