@@ -12,7 +12,7 @@
 //	format.go  payloads and times as text; frame_text.go: frames
 //	declared.go  the format by --format: built in, or declared in Caddy's configuration
 //
-//	ping.go    ping: round trips
+//	ping.go    ping: round trips; ping_format.go: to peers that speak another format than GOPR
 //	send.go    send: one frame and its answer
 //	echo.go    echo: a backend that answers; echo_conn.go: one connection of it
 //	decode.go  decode: a stream's frames; frames.go reads them, printer.go prints them
@@ -74,7 +74,7 @@ not; 2, it could not be tried: wrong arguments, no connection, an unreadable fil
 func pingCommand() *cobra.Command {
 	var a pingArgs
 	cmd := &cobra.Command{
-		Use:   "ping ADDR [--count N] [--interval T] [--timeout T] [--tls]",
+		Use:   "ping ADDR [--count N] [--interval T] [--timeout T] [--format NAME] [--tls]",
 		Short: "Measures round trips, as ping(8) does",
 		Long: `
 Sends a PING each interval over one connection, tells of each round trip, and sums them
@@ -87,6 +87,7 @@ Exits with 0 if at least one ping came back, with 1 if none did.`,
 	runs(cmd, &a.addr, noAddr, func(ctx context.Context, std stdio) (int, error) { return ping(ctx, a, std) })
 	cmd.Flags().VarP(number[int]{to: &a.count, max: 1<<31 - 1}, "count", "c", "how many pings; 0: until Ctrl-C")
 	cmd.Flags().DurationVarP(&a.interval, "interval", "i", time.Second, "time from one ping to the next")
+	formats(cmd, &a.formatArgs)
 	dials(cmd, &a.dialArgs, "how long a pong may take, and the dial")
 	return cmd
 }

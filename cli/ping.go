@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 // pingArgs are the arguments of ping.
 type pingArgs struct {
 	dialArgs
+	formatArgs
 	count    int // 0: until interrupted
 	interval time.Duration
 }
@@ -40,18 +42,18 @@ func ping(ctx context.Context, a pingArgs, std stdio) (int, error) {
 	if err != nil {
 		return exitUsage, err
 	}
-	c, err := client.Dial(ctx, a.addr, client.Options{
-		Dial:        func(ctx context.Context, _, _ string) (net.Conn, error) { return d.connect(ctx) },
-		DialTimeout: a.timeout,
-		Reconnect:   client.Reconnect{Initial: 250 * time.Millisecond, Max: 2 * time.Second, Attempts: -1},
-	})
+	f, err := a.find()
 	if err != nil {
 		return exitUsage, err
 	}
-	defer c.Close()
+	p := &pinging{args: a, out: std.out, protocol: strings.ToUpper(f.Name()), times: newLatencies()}
+	end, err := p.connect(ctx, f, d)
+	if err != nil {
+		return exitUsage, err
+	}
+	defer end()
 
-	p := &pinging{client: c, args: a, out: std.out, addr: fmt.Sprint(c.Status().RemoteAddr), times: newLatencies()}
-	fmt.Fprintf(std.out, "GOPR PING %s (%s): frames of %d bytes\n", a.addr, p.addr, pingSize)
+	fmt.Fprintf(std.out, "%s PING %s (%s): frames of %d bytes\n", p.protocol, a.addr, p.addr, p.size)
 	began := time.Now()
 	p.run(ctx)
 	p.summary(time.Since(began))
@@ -66,15 +68,46 @@ const pingSize = wire.HeaderLen + wire.PingLen
 
 // pinging is one run of ping.
 type pinging struct {
-	client *client.Client
-	args   pingArgs
-	addr   string
+	ping     func(context.Context) (time.Duration, error)
+	args     pingArgs
+	protocol string
+	addr     string // the peer's
+	size     int    // of a ping, in bytes
 
 	mu    sync.Mutex // guards all below; pings that take longer than the interval overlap
 	out   io.Writer
 	times *latencies // of the pings that came back
 	lost  int
 	open  int // sent, and neither back nor lost, when it was interrupted
+}
+
+// connect connects to a peer that speaks the format. end is for the caller to call.
+func (p *pinging) connect(ctx context.Context, f *wire.Format, d *dialer) (end func(), err error) {
+	if f != wire.GOPR {
+		fp, err := newFormatPinger(ctx, f, d)
+		if err != nil {
+			return nil, err
+		}
+		p.ping, p.addr, p.size = fp.ping, fp.addr, fp.size()
+		return fp.close, nil
+	}
+	c, err := client.Dial(ctx, p.args.addr, client.Options{
+		Dial:        func(ctx context.Context, _, _ string) (net.Conn, error) { return d.connect(ctx) },
+		DialTimeout: p.args.timeout,
+		Reconnect:   client.Reconnect{Initial: 250 * time.Millisecond, Max: 2 * time.Second, Attempts: -1},
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.addr, p.size = fmt.Sprint(c.Status().RemoteAddr), pingSize
+	p.ping = func(ctx context.Context) (time.Duration, error) {
+		took, err := c.Ping(ctx)
+		if errors.Is(err, client.ErrLost) { // which speaks of requests; what those led to is of no interest here
+			err = &lostError{c.Status().LastErr}
+		}
+		return took, err
+	}
+	return func() { c.Close() }, nil
 }
 
 // run sends a ping each interval, and returns when the last one is back or lost.
@@ -100,14 +133,14 @@ func (p *pinging) run(ctx context.Context) {
 func (p *pinging) once(ctx context.Context, seq int) {
 	limited, cancel := context.WithTimeout(ctx, p.args.timeout)
 	defer cancel()
-	took, err := p.client.Ping(limited)
+	took, err := p.ping(limited)
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case err == nil:
 		p.times.record(took)
-		fmt.Fprintf(p.out, "%d bytes from %s: seq=%d time=%s ms\n", pingSize, p.addr, seq, ms(took))
+		fmt.Fprintf(p.out, "%d bytes from %s: seq=%d time=%s ms\n", p.size, p.addr, seq, ms(took))
 	case ctx.Err() != nil:
 		p.open++
 	case errors.Is(err, context.DeadlineExceeded):
@@ -121,12 +154,8 @@ func (p *pinging) once(ctx context.Context, seq int) {
 
 // explain is why a ping that is lost was not answered.
 func (p *pinging) explain(err error) error {
-	if errors.Is(err, client.ErrLost) { // which speaks of requests; what those led to is of no interest here
-		err = p.client.Status().LastErr
-		if errors.Is(err, io.EOF) && p.times.n == 0 {
-			return errors.New("the peer closed the connection" + p.args.perhapsTLS())
-		}
-		err = fmt.Errorf("the connection ended: %w", err)
+	if lost := (*lostError)(nil); errors.As(err, &lost) && errors.Is(err, io.EOF) && p.times.n == 0 {
+		return errors.New("the peer closed the connection" + p.args.perhapsTLS())
 	}
 	return explain(err)
 }
@@ -135,7 +164,7 @@ func (p *pinging) explain(err error) error {
 func (p *pinging) summary(took time.Duration) {
 	t := p.times
 	back := int(t.n)
-	fmt.Fprintf(p.out, "\n--- %s GOPR ping statistics ---\n", p.args.addr)
+	fmt.Fprintf(p.out, "\n--- %s %s ping statistics ---\n", p.args.addr, p.protocol)
 	fmt.Fprintf(p.out, "%d sent, %d received, %s loss, time %d ms\n",
 		back+p.lost+p.open, back, percent(p.lost, back+p.lost), took.Milliseconds())
 	if back > 0 {
