@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
-// ErrUnknownFormat: no format has the name. Where only the built-in ones are known, it may be one that the configuration declares.
+// ErrUnknownFormat says that no format has the name. Where only the built-in ones are known, it may be one that the configuration declares.
 var ErrUnknownFormat = errors.New("unknown format")
 
 // Format finds a format by the name that the configuration has for it; "" is gopr. A nil App has the built-in ones.

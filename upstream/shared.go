@@ -22,7 +22,6 @@ type shared struct {
 	useable  atomic.Bool  // it may be sent over: it is not full, not retired, not dead. Set with mu held
 	inflight atomic.Int64 // requests without their answer
 	answers  atomic.Uint64
-	strays   atomic.Uint64 // frames that were no answers
 
 	mu      sync.Mutex // guards all below, and that bytes and ledger agree
 	ledger  ledger
@@ -88,7 +87,6 @@ func (s *shared) reckon() { s.useable.Store(!s.dead && !s.full && s.retired.IsZe
 // Frame implements client.Receiver: it adds an answer to the run of who asked.
 func (s *shared) Frame(piece []byte, start, end int, f *wire.Frame) {
 	if !s.g.answers(f) { // nobody's
-		s.strays.Add(1)
 		return
 	}
 	s.mu.Lock()
