@@ -65,7 +65,10 @@ func (r *frameReader) fill() {
 	if len(r.buf)-r.start == cap(r.buf) {
 		r.buf = append(make([]byte, 0, 2*cap(r.buf)), r.buf...)
 	}
-	n := copy(r.buf[:cap(r.buf)], r.buf[r.start:])
+	n := len(r.buf) - r.start
+	if r.start > 0 { // or a long frame that comes in drop by drop would be moved with each
+		copy(r.buf, r.buf[r.start:])
+	}
 	r.buf, r.start = r.buf[:n], 0
 	for range 100 {
 		got, err := r.r.Read(r.buf[n:cap(r.buf)])
