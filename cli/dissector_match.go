@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/caddy-gopr/caddy-gopr/wire"
@@ -31,7 +33,7 @@ func (v *dissectorView) tests(f *wire.Format, l *wire.Layout) {
 			ping.Word, pong.Word = "ping", "pong"
 		}
 		add(ping, l.Heartbeat.Ping)
-		if m := pongOf(f, l); !reflect.DeepEqual(m, l.Heartbeat.Ping) { // else nobody can tell them apart
+		if m := v.pong(f, l); !reflect.DeepEqual(m, l.Heartbeat.Ping) { // else nobody can tell them apart
 			add(pong, m)
 		}
 	}
@@ -44,8 +46,8 @@ func (v *dissectorView) tests(f *wire.Format, l *wire.Layout) {
 	}
 }
 
-// pongOf is which frames answer a ping.
-func pongOf(f *wire.Format, l *wire.Layout) wire.Match {
+// pong is which frames answer a ping.
+func (v *dissectorView) pong(f *wire.Format, l *wire.Layout) wire.Match {
 	pong, reply := l.Heartbeat.Ping, l.Heartbeat.Pong
 	pong.From = wire.AnyDirection
 	if len(l.AnswerMagic) > 0 {
@@ -66,28 +68,36 @@ func pongOf(f *wire.Format, l *wire.Layout) wire.Match {
 		}
 		return pong
 	}
-	// The frame that a format answers with has all that its pongs have in common.
-	ping, err := f.AppendPing(nil, nil)
-	if err != nil {
-		return pong
-	}
-	d, err := f.NewDecoder(wire.Rules{})
-	if err != nil {
-		return pong
-	}
+	return v.pongGiven(f, l)
+}
+
+// pongGiven is which frames are the pong that a format gives whole: those with its fields, and with its payload
+// unless something of the ping is echoed there.
+func (v *dissectorView) pongGiven(f *wire.Format, l *wire.Layout) (pong wire.Match) {
+	reply := l.Heartbeat.Pong
 	var frame wire.Frame
-	if _, err := d.Next(ping, &frame); err != nil {
-		return pong
+	if d, err := f.NewDecoder(wire.Rules{}); err == nil {
+		_, _ = d.Header(reply.Frame, &frame) // the format was checked, and so was its pong
 	}
-	if _, err := d.Next(f.AppendPong(nil, &frame), &frame); err != nil {
-		return pong
+	for _, fd := range []struct {
+		wire.Field
+		test  **wire.Bits
+		value uint32
+	}{{l.Version, &pong.Version, frame.Version}, {l.Cmd, &pong.Cmd, frame.Cmd}, {l.Flag, &pong.Flag, frame.Flag}} {
+		if fd.Size > 0 {
+			*fd.test = wire.Is(fd.value)
+		}
 	}
-	pong.Version, pong.Cmd, pong.Flag, pong.Payload = nil, nil, nil, nil
-	if l.Cmd.Size > 0 {
-		pong.Cmd = wire.Is(frame.Cmd)
+	if len(l.AnswerMagic) > 0 {
+		pong.From = wire.FromClient
+		if bytes.HasPrefix(reply.Frame[l.MagicOffset:], l.AnswerMagic) {
+			pong.From = wire.FromServer
+		}
 	}
-	if l.Flag.Size > 0 {
-		pong.Flag = wire.Is(frame.Flag)
+	echoed := l.ID.Size > 0 && l.ID.Offset+l.ID.Size > v.PayloadAt ||
+		slices.ContainsFunc(reply.Echo, func(r wire.Range) bool { return r.To > v.PayloadAt })
+	if !echoed {
+		pong.Payload = reply.Frame[v.PayloadAt : len(reply.Frame)-v.TailLen]
 	}
 	return pong
 }

@@ -95,6 +95,14 @@ func dissected(t *testing.T) []*wire.Format {
 			Asks:      wire.Match{Commands: wire.NewCommandSet(wire.CommandRange{First: 1, Last: 9}, wire.CommandRange{First: 0x20, Last: 0x20})},
 			Answers:   wire.Match{Cmd: wire.Is(0x80)},
 		}),
+		mustDeclare(t, "x_pong", wire.Layout{
+			Magic: []byte("Q>"), AnswerMagic: []byte("A>"), Version: wire.Field{Offset: 2, Size: 1}, Cmd: wire.Field{Offset: 3, Size: 1},
+			LengthFieldOffset: 4, LengthFieldLength: 2, Checksum: wire.Checksum{Algorithm: wire.CRC16Modbus, Trailer: true},
+			Heartbeat: wire.Heartbeat{
+				Ping: wire.Match{Cmd: wire.Is(1), From: wire.FromClient},
+				Pong: &wire.Reply{Frame: []byte("A>\x00\x02\x00\x02..\x00\x00"), Echo: []wire.Range{{From: 6, To: 8}}},
+			},
+		}),
 		mustDeclare(t, "x_strip", wire.Layout{
 			Magic: []byte("AB"), LengthFieldOffset: 2, LengthFieldLength: 1, LengthAdjustment: &plus2, InitialBytesToStrip: 4, Header: 5,
 			Trailer: []byte("\r\n"), Cmd: wire.Field{Offset: 3, Size: 1},
@@ -127,7 +135,7 @@ func dissectedFrames(t *testing.T, f *wire.Format, from wire.Direction) (stream 
 		if f.Name() == "x_strip" { // its payload begins with the header's last byte
 			payload = "12" + payload[:min(len(payload), f.MaxPayload()-2)]
 		}
-		for _, cmd := range []uint32{0, 1, 2, 16, 17, 0x80} {
+		for _, cmd := range []uint32{0, 1, 2, 7, 16, 17, 0x80} {
 			flag := uint32(i)
 			if l.Cmd.Size == 0 {
 				cmd = 0
