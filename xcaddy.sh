@@ -12,8 +12,8 @@ Usage: ./xcaddy.sh [COMMAND]
   run [ARGS]    build, then serve Caddyfile.example; Ctrl-C stops it. ARGS go to `caddy run`
   test          everything CI runs: lint, fuzzing, build, the example's config, all tests, end-to-end runs
   lint          bash -n, gofumpt, go vet, staticcheck
-  bench [ARGS]  the benchmarks. ARGS go to `go run ./bench`; as long as there is
-                no bench/, to `go test -bench`, in place of ./...
+  bench [ARGS]  build, then measure the gateway beside other ways, in one run; ARGS go to `go run ./bench`,
+                such as -rounds 5 -duration 2s -only 50x32x64
 
 Versions: Caddy's and caddy-l4's are those in go.mod, the tools' those in tools/go.mod.
 Paths in ARGS are relative to the repository's root.
@@ -153,10 +153,9 @@ tests() {
 }
 
 bench() {
-	if [ -d bench ]; then
-		exec go run ./bench "$@"
-	fi
-	exec go test -run '^$' -bench . -benchmem "${@:-./...}"
+	build
+	step 'bench: side by side, in turn'
+	exec go run ./bench "$@"
 }
 
 command=${1:-build}

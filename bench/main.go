@@ -9,7 +9,7 @@
 // Each has a process of its own in front of one backend, `caddy gopr echo`; the load is `caddy gopr bench`, which compares every answer with its request. It prints medians over the
 // rounds: frames a second and their ratio to proxy, the 50th and 99th percentile of the latency, and the CPU time of the process in the middle for a million frames.
 //
-//	./xcaddy.sh build && ./xcaddy.sh bench [-rounds 5] [-duration 2s] [-only 50x32x64] [-json FILE]
+//	./xcaddy.sh bench [-rounds 5] [-duration 2s] [-only 50x32x64] [-json FILE]
 //
 // Everything is on loopback, bounded, and ends with it.
 package main
