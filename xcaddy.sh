@@ -148,6 +148,10 @@ tests() {
 	programs
 	step 'test: all packages'
 	go test $race -count=1 $(go list ./... | grep -v '/integration')
+	if [ -n "$race" ]; then
+		step 'test: allocations, which the race detector would add to'
+		go test -count=1 -run Alloc ./wire ./transport ./client ./upstream ./handler
+	fi
 	step 'test: end to end, through ./caddy'
 	GOPR_CADDY=$PWD/caddy go test $race -count=1 ./integration/...
 }

@@ -24,7 +24,7 @@ func TestSend(t *testing.T) {
 		if err := c.Send(t.Context(), 0x10, 0, payload); err != nil {
 			t.Fatal(err)
 		}
-		copy(payload, "XXXXX") // it is the caller's again
+		copy(payload, "after") // it is the caller's again
 		if err := c.TrySend(0x11, 0xFC, nil); err != nil {
 			t.Fatal(err)
 		}
