@@ -131,8 +131,8 @@ func TestConns(t *testing.T) {
 // TestGroupIsSharedBySettings and goes with the last that uses it.
 func TestGroupIsSharedBySettings(t *testing.T) {
 	cfg := upstream.Config{Backends: []string{"127.0.0.1:9"}, MinLinks: -1}
-	a, b := AcquireGroup("name", "settings", cfg), AcquireGroup("name", "settings", cfg)
-	otherSettings, otherName := AcquireGroup("name", "other", cfg), AcquireGroup("other", "settings", cfg)
+	a, b := AcquireGroup("name", "name", "settings", cfg), AcquireGroup("name", "name", "settings", cfg)
+	otherSettings, otherName := AcquireGroup("name", "name", "other", cfg), AcquireGroup("other", "other", "settings", cfg)
 	if a != b || a == otherSettings || a == otherName {
 		t.Error("want one group for each name and settings")
 	}
@@ -250,7 +250,7 @@ func TestRegister(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = ln.Close() }()
-	g := AcquireGroup(t.Name(), "", upstream.Config{Backends: []string{ln.Addr().String(), "127.0.0.1:1"}, MinLinks: -1})
+	g := AcquireGroup(t.Name(), t.Name()+":0x10", "", upstream.Config{Backends: []string{ln.Addr().String(), "127.0.0.1:1"}, MinLinks: -1})
 	defer ReleaseGroup(g)
 	if _, err := g.Upstream(); err != nil {
 		t.Fatal(err)
@@ -269,6 +269,17 @@ func TestRegister(t *testing.T) {
 		var names []string
 		for _, f := range families {
 			names = append(names, f.GetName())
+			if strings.HasPrefix(f.GetName(), "caddy_gopr_upstream_") {
+				for _, m := range f.GetMetric() {
+					labels := make(map[string]string)
+					for _, l := range m.GetLabel() {
+						labels[l.GetName()] = l.GetValue()
+					}
+					if labels["handler"] != t.Name() || labels["upstream"] != t.Name()+":0x10" {
+						t.Errorf("%s has the labels %v, want the handler's name and the group's", f.GetName(), labels)
+					}
+				}
+			}
 			if !strings.HasPrefix(f.GetName(), "caddy_gopr_") || f.GetHelp() == "" {
 				t.Errorf("%s: %q", f.GetName(), f.GetHelp())
 			}

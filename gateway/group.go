@@ -21,20 +21,27 @@ type Group struct {
 	closed bool
 }
 
-// groupKey: handlers of the same name and the same settings share a group, before and after a reload. Different names do not: a group's links
-// are then one handler's, in metrics and at the backend.
-type groupKey struct{ name, settings string }
+// groupKey: handlers of the same name share a group where its name and settings are the same, before and after a reload. Different names do not: a group's
+// links are then one handler's, in metrics and at the backend.
+type groupKey struct{ handler, name, settings string }
 
-// AcquireGroup returns the group of a handler's name and settings (in a form that is equal for equal settings), and counts the caller as its user until
-// ReleaseGroup. cfg must be valid.
-func AcquireGroup(name, settings string, cfg upstream.Config) *Group {
-	key := groupKey{name, settings}
+// AcquireGroup returns a handler's group, and counts the caller as its user until ReleaseGroup. name is the group's own: of a handler's main group the
+// handler's, of a route's `handler:commands`. settings are in a form that is equal for equal settings. cfg must be valid.
+func AcquireGroup(handler, name, settings string, cfg upstream.Config) *Group {
+	key := groupKey{handler, name, settings}
 	v, _, _ := groups.LoadOrNew(key, func() (caddy.Destructor, error) { return &Group{key: key, cfg: cfg}, nil })
 	return v.(*Group)
 }
 
 // ReleaseGroup ends one use.
 func ReleaseGroup(g *Group) { _, _ = groups.Delete(g.key) }
+
+// Handler returns the name of the handler whose group it is.
+func (g *Group) Handler() string { return g.key.handler }
+
+// Name returns the group's own name, by which metrics and the admin API tell the groups of a handler apart. After a reload with other settings an old and a new
+// group of the same name may be there at the same time.
+func (g *Group) Name() string { return g.key.name }
 
 // Upstream returns the group, started.
 func (g *Group) Upstream() (*upstream.Group, error) {

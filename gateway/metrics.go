@@ -45,12 +45,12 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	waitingDesc  = desc("upstream_waiting", "Client connections that wait for a link to a backend.", "handler")
-	upDesc       = desc("upstream_up", "Whether a backend is connected (1) or not (0).", "handler", "backend")
-	linksDesc    = desc("upstream_links", "Links to a backend: leased by a client, spare, or being dialled.", "handler", "backend", "state")
-	failuresDesc = desc("upstream_failures", "Failures of a backend in a row.", "handler", "backend")
-	dialsDesc    = desc("upstream_dials_total", "Dials to a backend, by outcome.", "handler", "backend", "outcome")
-	lostDesc     = desc("upstream_links_lost_total", "Links that ended otherwise than with their client.", "handler", "backend")
+	waitingDesc  = desc("upstream_waiting", "Client connections that wait for a link to a backend.", "handler", "upstream")
+	upDesc       = desc("upstream_up", "Whether a backend is connected (1) or not (0).", "handler", "upstream", "backend")
+	linksDesc    = desc("upstream_links", "Links to a backend: leased by a client, spare, or being dialled.", "handler", "upstream", "backend", "state")
+	failuresDesc = desc("upstream_failures", "Failures of a backend in a row.", "handler", "upstream", "backend")
+	dialsDesc    = desc("upstream_dials_total", "Dials to a backend, by outcome.", "handler", "upstream", "backend", "outcome")
+	lostDesc     = desc("upstream_links_lost_total", "Links that ended otherwise than with their client.", "handler", "upstream", "backend")
 )
 
 // Describe implements prometheus.Collector.
@@ -62,9 +62,9 @@ func (upstreams) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (upstreams) Collect(ch chan<- prometheus.Metric) {
-	for handler, s := range snapshot() {
+	for of, s := range snapshot() {
 		emit := func(d *prometheus.Desc, t prometheus.ValueType, v float64, labels ...string) {
-			ch <- prometheus.MustNewConstMetric(d, t, v, append([]string{handler}, labels...)...)
+			ch <- prometheus.MustNewConstMetric(d, t, v, append([]string{of.handler, of.name}, labels...)...)
 		}
 		emit(waitingDesc, prometheus.GaugeValue, float64(s.Waiting))
 		for _, b := range s.Backends {
@@ -84,14 +84,15 @@ func (upstreams) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// snapshot returns what the groups look like, by handler. After a reload with other backends an old and a new group of one handler are there at the same time:
-// they are added up.
-func snapshot() map[string]upstream.Stat {
-	all := make(map[string]upstream.Stat)
+// snapshot returns what the groups look like, by handler and name. After a reload with other backends an old and a new group of one name are there at the same
+// time: they are added up.
+func snapshot() map[groupKey]upstream.Stat {
+	all := make(map[groupKey]upstream.Stat)
 	groups.Range(func(_, v any) bool {
 		g := v.(*Group)
 		if s, ok := g.stat(); ok {
-			all[g.key.name] = add(all[g.key.name], s)
+			of := groupKey{handler: g.key.handler, name: g.key.name}
+			all[of] = add(all[of], s)
 		}
 		return true
 	})

@@ -46,11 +46,13 @@ type settings struct {
 
 // group is what it takes to hold the upstream group of these settings.
 type group struct {
-	name, key string
-	cfg       upstream.Config
+	handler, name, key string
+	cfg                upstream.Config
 }
 
-func (g *group) acquire() *gateway.Group { return gateway.AcquireGroup(g.name, g.key, g.cfg) }
+func (g *group) acquire() *gateway.Group {
+	return gateway.AcquireGroup(g.handler, g.name, g.key, g.cfg)
+}
 
 // compile checks the configuration and fills in the defaults. Its errors say what would be right.
 func (h *Handler) compile() (*settings, error) {
@@ -176,7 +178,7 @@ func (h *Handler) compileTarget(s *settings) error {
 		return err
 	}
 	cfg.Logger = gateway.Log.With("handler", s.name)
-	s.upstream = &group{name: s.name, key: identity(cfg.Format) + fmt.Sprint(cfg.Versions) + string(key), cfg: cfg}
+	s.upstream = &group{handler: s.name, name: s.name, key: identity(cfg.Format) + fmt.Sprint(cfg.Versions) + string(key), cfg: cfg}
 	return nil
 }
 
