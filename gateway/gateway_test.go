@@ -147,7 +147,7 @@ func TestGroupIsSharedBySettings(t *testing.T) {
 		t.Error("the group was started twice")
 	}
 	ended := make(chan error, 1)
-	lease := up.Lease(peer{lost: ended})
+	lease := up.Lease(peer{lost: ended}, upstream.Client{})
 	defer lease.Close()
 	ReleaseGroup(a)
 	select {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-gopr/caddy-gopr/gateway"
 	"github.com/caddy-gopr/caddy-gopr/transport"
+	"github.com/caddy-gopr/caddy-gopr/upstream"
 )
 
 // endless is the network end of a connection that takes all that is written, and keeps nothing.
@@ -22,7 +23,7 @@ func measured(t testing.TB, h *Handler) *conn {
 	ours, theirs := tcpPair(t)
 	live := gateway.AcquireLive(h.settings.name)
 	c := newConn(ours, h.settings, live, time.Now())
-	release, err := c.connect()
+	release, err := c.connect(upstream.Client{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func newConn(nc net.Conn, s *settings, live *gateway.Live, now time.Time) *conn 
 }
 
 // connect takes what the connection's frames need beyond itself, until release.
-func (c *conn) connect() (release func(), err error) {
+func (c *conn) connect(of upstream.Client) (release func(), err error) {
 	if c.s.upstream == nil {
 		return func() {}, nil
 	}
@@ -74,7 +74,7 @@ func (c *conn) connect() (release func(), err error) {
 		gateway.ReleaseGroup(group)
 		return nil, err
 	}
-	lease := up.Lease(c)
+	lease := up.Lease(c, of)
 	c.lease.Store(&lease)
 	lease.Resume() // for a Drained that found no lease yet
 	return func() {

@@ -104,7 +104,7 @@ func serve(cx *layer4.Connection, s *settings, live *gateway.Live, log logging) 
 		return ending{reason: reasonNetwork, err: err}, gateway.Info{}
 	}
 	c := newConn(nc, s, live, time.Now())
-	release, err := c.connect()
+	release, err := c.connect(clientOf(cx))
 	if err != nil {
 		return ending{reason: reasonUpstream, err: err}, gateway.Info{}
 	}

@@ -27,6 +27,7 @@ import (
 
 	"github.com/caddy-gopr/caddy-gopr/gateway"
 	"github.com/caddy-gopr/caddy-gopr/transport"
+	"github.com/caddy-gopr/caddy-gopr/upstream"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
@@ -258,7 +259,7 @@ func newLife(t *testing.T, h *Handler) *life {
 	out := new(sink)
 	live := gateway.AcquireLive(h.settings.name)
 	c := newConn(out, h.settings, live, time.Now())
-	release, err := c.connect()
+	release, err := c.connect(upstream.Client{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,18 @@ import (
 	"net"
 
 	"github.com/mholt/caddy-l4/layer4"
+
+	"github.com/caddy-gopr/caddy-gopr/upstream"
 )
+
+// clientOf says who the client is: its addresses as Caddy knows them, and the TLS nearest to the protocol, where Caddy ended more than one.
+func clientOf(cx *layer4.Connection) upstream.Client {
+	c := upstream.Client{Source: cx.RemoteAddr(), Local: cx.LocalAddr()}
+	if states, _ := cx.GetVar(layer4.TLSConnectionStatesVarName).([]*tls.ConnectionState); len(states) > 0 {
+		c.TLS = states[len(states)-1]
+	}
+	return c
+}
 
 // socket returns the connection to serve, and what Caddy has read of it already. Where nothing but Caddy's own wrapper lies on the TCP connection, it is that one,
 // which can be read when it is readable and written without blocking. Where there is more (TLS, PROXY protocol, throttling) it is the wrapper. tcp is what lies at

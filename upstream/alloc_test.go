@@ -33,7 +33,7 @@ type pinger struct {
 func newPinger(t testing.TB, serve func(net.Conn)) *pinger {
 	t.Helper()
 	p := &pinger{back: make(chan int, 1<<10)}
-	p.lease = newGroup(t, Config{Backends: []string{listen(t, serve)}, Heartbeat: &noHeartbeat}).Lease(p)
+	p.lease = newGroup(t, Config{Backends: []string{listen(t, serve)}, Heartbeat: &noHeartbeat}).Lease(p, Client{})
 	t.Cleanup(p.lease.Close)
 	eventually(t, "link", func() bool { return p.lease.Backend() != "" })
 	return p
@@ -104,7 +104,7 @@ func BenchmarkLease(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		p := &pinger{back: make(chan int, 1)}
-		p.lease = g.Lease(p)
+		p.lease = g.Lease(p, Client{})
 		p.round(runOf(1, 64), 1)
 		p.lease.Close()
 	}

@@ -89,7 +89,7 @@ func TestAnswersInAnyOrder(t *testing.T) {
 		var peers []*numberedPeer
 		for range 20 {
 			p := &numberedPeer{peer: peer{t: t}}
-			p.lease = g.Lease(p)
+			p.lease = g.Lease(p, Client{})
 			peers = append(peers, p)
 		}
 		for i := range asks {
@@ -129,7 +129,7 @@ func TestIDsInFlightDiffer(t *testing.T) {
 		synctest.Wait()
 		for range 100 {
 			p := &numberedPeer{peer: peer{t: t}}
-			p.lease = g.Lease(p)
+			p.lease = g.Lease(p, Client{})
 			p.lease.Send(slices.Concat(numberedFrame(7, "a"), numberedFrame(7, "b")), 2, 2)
 		}
 		synctest.Wait()
@@ -158,7 +158,7 @@ func TestOneByteOfID(t *testing.T) {
 		var peers []*numberedPeer
 		for i := range 600 {
 			p := &numberedPeer{peer: peer{t: t}}
-			p.lease = g.Lease(p)
+			p.lease = g.Lease(p, Client{})
 			p.lease.Send(numberedFrame(uint16(i%256), "x"), 1, 1)
 			peers = append(peers, p)
 		}
@@ -200,7 +200,7 @@ func TestIDsWithMagicOfEachDirection(t *testing.T) {
 		synctest.Wait()
 		for range 2 {
 			p := &keeper{peer: peer{t: t}}
-			p.lease = g.Lease(p)
+			p.lease = g.Lease(p, Client{})
 			p.lease.Send([]byte{0x80, 0, 7, 0x80, 0, 8}, 2, 2)
 			synctest.Wait()
 			if want := []byte{0x81, 0, 7, 0x81, 0, 8}; !bytes.Equal(p.all, want) || p.lost != nil {

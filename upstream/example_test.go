@@ -44,7 +44,7 @@ func Example() {
 	defer group.Close()
 
 	client := &printer{done: make(chan struct{})}
-	lease := group.Lease(client)
+	lease := group.Lease(client, upstream.Client{})
 	defer lease.Close()
 	lease.Send(wire.AppendFrame(nil, 0x10, wire.FlagReq, []byte("world")), 1, 1)
 	<-client.done

@@ -149,7 +149,7 @@ func TestSlowClient(t *testing.T) {
 			}
 		}
 		p := &peer{t: t, full: true}
-		p.lease = n.group(t, Config{MinLinks: -1}).Lease(p)
+		p.lease = n.group(t, Config{MinLinks: -1}).Lease(p, Client{})
 		last := int64(0)
 		for rounds := 0; ; rounds++ {
 			time.Sleep(time.Hour)
@@ -225,7 +225,7 @@ func TestResumeBeforeFramesHasReturned(t *testing.T) {
 		}
 		p := &hasty{}
 		p.mu.Lock()
-		p.lease = n.group(t, Config{MinLinks: -1}).Lease(p).(*session)
+		p.lease = n.group(t, Config{MinLinks: -1}).Lease(p, Client{}).(*session)
 		p.mu.Unlock()
 		synctest.Wait()
 		if p.frames != 100 {
@@ -263,7 +263,7 @@ func TestFullWithEarlyFrames(t *testing.T) {
 		g := n.group(t, Config{Heartbeat: &noHeartbeat})
 		time.Sleep(time.Second)
 		p := &peer{t: t, full: true}
-		p.lease = g.Lease(p)
+		p.lease = g.Lease(p, Client{})
 		p.expect("early")
 		time.Sleep(time.Hour)
 		p.expect("0") // the read that was under way
@@ -294,7 +294,7 @@ func TestFramesComeInRuns(t *testing.T) {
 			<-v.left
 		}
 		p := &counter{peer: peer{t: t}}
-		n.group(t, Config{MinLinks: -1}).Lease(p)
+		n.group(t, Config{MinLinks: -1}).Lease(p, Client{})
 		synctest.Wait()
 		equal(t, "runs of frames", p.runs, []int{2, 3, 1, 1, 1})
 		p.expect("1", "2", "3", "4", "5", "6", "7", "8")

@@ -116,11 +116,11 @@ func (g *Group) Close() error {
 //
 // It returns at once, but the peer's methods may be called before: frames that a backend sent unasked may be there, and a group that is closed ends
 // the lease.
-func (g *Group) Lease(p Peer) Lease {
+func (g *Group) Lease(p Peer, c Client) Lease {
 	if g.cfg.Pooling == Request {
-		return &pooled{g: g, peer: p}
+		return &pooled{g: g, peer: p, client: c}
 	}
-	l := &session{g: g, peer: p}
+	l := &session{g: g, peer: p, client: c}
 	g.enqueue(l, false)
 	return l
 }

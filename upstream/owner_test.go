@@ -111,7 +111,7 @@ func (s *storm) weather(end time.Time) {
 // client is the life of one lease.
 func (s *storm) client(r *rand.Rand, id string) {
 	c := &stormy{storm: s, id: id, rooms: make(chan struct{}, 1), last: -1}
-	l := s.g.Lease(c)
+	l := s.g.Lease(c, Client{})
 	defer l.Close()
 	for i := range 1 + r.IntN(100) {
 		if c.over() {

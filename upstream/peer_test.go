@@ -25,7 +25,7 @@ type peer struct {
 func lease(t testing.TB, g *Group) *peer {
 	t.Helper()
 	p := &peer{t: t}
-	p.lease = g.Lease(p)
+	p.lease = g.Lease(p, Client{})
 	return p
 }
 

@@ -11,8 +11,10 @@ import (
 // pooled is a Lease under request pooling: a client that shares links with others. It stays with a link as long as the order of its frames depends on it (a
 // request is unanswered, or a frame that asks nothing went last), and else takes the least loaded.
 type pooled struct {
-	g    *Group
-	peer Peer
+	g      *Group
+	peer   Peer
+	client Client
+
 	elem *list.Element // its place among those that wait; guarded by the group's lock
 
 	asked atomic.Int64 // requests that went to a link, and have no answer

@@ -13,8 +13,10 @@ import (
 
 // session is a Lease under session pooling: a client that has a link to itself.
 type session struct {
-	g    *Group
-	peer Peer
+	g      *Group
+	peer   Peer
+	client Client
+
 	elem *list.Element // its place among those that wait; guarded by the group's lock
 
 	source  atomic.Pointer[link] // whose frames the peer gets; it may have ended

@@ -64,7 +64,7 @@ type caller struct {
 func call(t testing.TB, g *Group) *caller {
 	t.Helper()
 	c := &caller{t: t, runs: make(chan []byte, 1<<10), rooms: make(chan struct{}, 1), lost: make(chan error, 1)}
-	c.lease = g.Lease(c)
+	c.lease = g.Lease(c, Client{})
 	t.Cleanup(c.lease.Close)
 	return c
 }

@@ -11,6 +11,7 @@
 //	backend.go   what is known of one backend: its links, its failures, when it may be dialled
 //	policy.go    which backend is next
 //	lease.go     one client's hold on the group
+//	client.go    whom it is for
 //	link.go      one connection to a backend
 //	stat.go      a snapshot of all of it
 //

@@ -180,7 +180,7 @@ func TestNoCallsAfterClose(t *testing.T) {
 		}
 		p := &quitter{after: 10}
 		p.mu.Lock() // until it has its lease
-		p.lease = n.group(t, Config{MinLinks: -1}).Lease(p).(*session)
+		p.lease = n.group(t, Config{MinLinks: -1}).Lease(p, Client{}).(*session)
 		p.mu.Unlock()
 		synctest.Wait()
 		if p.calls != p.after {
