@@ -11,7 +11,7 @@
 //	lookup.go    a format by its name
 //	live.go      what all handlers of one name share: connections, counts
 //	group.go     upstream groups, the same one for the same name and settings
-//	metrics.go   caddy_gopr_* on Caddy's registry
+//	metrics.go   caddy_gopr_* on Caddy's registry: metrics_clients.go, of clients; metrics_upstreams.go, of backends
 //	log.go       the log of what outlives a configuration
 //	quiet.go     a log line at most once a second for each reason
 package gateway
