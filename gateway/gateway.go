@@ -12,6 +12,7 @@
 //	live.go      what all handlers of one name share: connections, counts
 //	group.go     upstream groups, the same one for the same name and settings
 //	metrics.go   caddy_gopr_* on Caddy's registry: metrics_clients.go, of clients; metrics_upstreams.go, of backends
+//	listener.go  the network type gopr/: listening sockets that outlive configurations
 //	log.go       the log of what outlives a configuration
 //	quiet.go     a log line at most once a second for each reason
 package gateway

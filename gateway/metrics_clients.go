@@ -12,5 +12,7 @@ var (
 	rejects     = counter("rejected_frames_total", "Frames from clients that were not accepted, by reason.", "handler", "reason")
 	pongs       = counter("pings_answered_total", "Pings of clients answered by the gateway.", "handler")
 
-	clientMetrics = []prometheus.Collector{connections, opened, closed, frames, bytes, rejects, pongs}
+	acceptErrors = counter("accept_errors_total", "Accepts on listeners of the network gopr that failed and were tried again.").WithLabelValues()
+
+	clientMetrics = []prometheus.Collector{connections, opened, closed, frames, bytes, rejects, pongs, acceptErrors}
 )
