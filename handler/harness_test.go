@@ -376,7 +376,7 @@ func (r *recorder) of(handler, msg string) []line {
 	return found
 }
 
-// metric returns the value of a metric of a handler, 0 where there is none. Further labels come in pairs.
+// metric returns the value of a metric of a handler, 0 where there is none. Further labels come in pairs; a group's name, where it is not said, is the handler's.
 func metric(t testing.TB, name, handler string, labels ...string) float64 {
 	t.Helper()
 	return metricIn(t, provisioned.GetMetricsRegistry(), name, handler, labels...)
@@ -389,6 +389,9 @@ func metricIn(t testing.TB, registry prometheus.Gatherer, name, handler string, 
 		t.Fatal(err)
 	}
 	want := map[string]string{"handler": handler}
+	if strings.HasPrefix(name, "upstream_") {
+		want["upstream"] = handler
+	}
 	for pair := range slices.Chunk(labels, 2) {
 		want[pair[0]] = pair[1]
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,12 +47,15 @@ func (c *caddy) metrics() map[string]float64 {
 	return all
 }
 
-// series is the name of a series of ours: the handler's name, then further labels and their values in alphabetical order of the labels.
+// series is the name of a series of ours: the handler's name, then further labels and their values. A group's name, where it is not said, is the handler's.
 func series(name, handler string, labels ...string) string {
 	if len(labels)%2 != 0 {
 		panic("a label without its value")
 	}
 	pairs := append(labels, "handler", handler)
+	if strings.HasPrefix(name, "upstream_") && !slices.Contains(labels, "upstream") {
+		pairs = append(pairs, "upstream", handler)
+	}
 	var all []string
 	for i := 0; i < len(pairs); i += 2 {
 		all = append(all, fmt.Sprintf("%s=%q", pairs[i], pairs[i+1]))
