@@ -41,6 +41,13 @@ type PongReceiver interface {
 	Pong(now time.Time, payload []byte)
 }
 
+// BeatReceiver is a [Receiver] that wants to know of each pong that answers a ping of the heartbeat.
+type BeatReceiver interface {
+	Receiver
+	// Beat is called, like Frame, with the round trip; 0: the ping is answered, but reading was paused meanwhile, and nothing was measured.
+	Beat(rtt time.Duration)
+}
+
 // ConnConfig is what connections of one kind share. It is not changed while they live.
 type ConnConfig struct {
 	// Format is what the frames look like, and which of them are the heartbeat's. nil: GOPR.
@@ -278,13 +285,17 @@ func (c *Conn) awaitsPong() bool {
 }
 
 func (c *Conn) pong(now time.Time, payload []byte) {
+	var rtt time.Duration
 	ok := false
 	if !c.format.EchoesPing() {
-		_, ok = c.pinger.Answered(now)
+		rtt, ok = c.pinger.Answered(now)
 	} else if p, is := wire.ParsePing(payload); is {
-		_, ok = c.pinger.Pong(p.Seq, p.Time, now)
+		rtt, ok = c.pinger.Pong(p.Seq, p.Time, now)
 	}
 	if ok {
+		if r, ok := c.r.(BeatReceiver); ok {
+			r.Beat(rtt)
+		}
 		c.srtt.Store(int64(c.pinger.RTT().SRTT()))
 		return
 	}

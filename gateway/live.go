@@ -30,12 +30,18 @@ type Live struct {
 	BytesIn     prometheus.Counter
 	BytesOut    prometheus.Counter
 	Pongs       prometheus.Counter
+	Lasted      prometheus.Observer // seconds
+	RTT         prometheus.Observer // seconds
+	Beats       prometheus.Counter  // pings of the gateway's own, answered
+	Missed      prometheus.Counter  // and not in time
 	connections prometheus.Gauge
 }
 
 // Conn is a live client connection, as the registry sees it. Its methods may be called from any goroutine.
 type Conn interface {
 	Info() Info
+	// Pending returns how many bytes wait for the client to read them, and whether they are so many that nothing more is read for it.
+	Pending() (bytes int, full bool)
 	// End closes the connection soon, for the reason given.
 	End(reason string)
 }
@@ -70,6 +76,10 @@ func newLive(name string) *Live {
 		BytesIn:     bytes.WithLabelValues(name, "in"),
 		BytesOut:    bytes.WithLabelValues(name, "out"),
 		Pongs:       pongs.WithLabelValues(name),
+		Lasted:      lasted.WithLabelValues(name),
+		RTT:         rtt.WithLabelValues(name),
+		Beats:       beats.WithLabelValues(name, "answered"),
+		Missed:      beats.WithLabelValues(name, "missed"),
 		connections: connections.WithLabelValues(name),
 	}
 }

@@ -1,6 +1,12 @@
 package gateway
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-gopr/caddy-gopr/upstream"
+)
 
 // What is counted of the clients of a handler, as it happens.
 var (
@@ -14,5 +20,59 @@ var (
 
 	acceptErrors = counter("accept_errors_total", "Accepts on listeners of the network gopr that failed and were tried again.").WithLabelValues()
 
-	clientMetrics = []prometheus.Collector{connections, opened, closed, frames, bytes, rejects, pongs, acceptErrors}
+	lasted = histograms("connection_duration_seconds", "How long client connections lasted.", lifetimes, "handler")
+	rtt    = histograms("rtt_seconds", "Round trips of the gateway's own pings to clients.", seconds(upstream.TimeBounds[:]), "handler")
+	beats  = counter("heartbeats_total", "The gateway's own pings to clients, by outcome.", "handler", "outcome")
+
+	clientMetrics = []prometheus.Collector{
+		connections, opened, closed, frames, bytes, rejects, pongs,
+		acceptErrors,
+		lasted, rtt, beats,
+		pending{},
+	}
 )
+
+// lifetimes are the buckets of how long connections last, in seconds: a second, ten, a minute, ten, an hour, six, a day, a week.
+var lifetimes = []float64{1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600}
+
+func seconds(bounds []time.Duration) (all []float64) {
+	for _, b := range bounds {
+		all = append(all, b.Seconds())
+	}
+	return all
+}
+
+// pending collects, at the moment of the scrape, what the clients have yet to read.
+type pending struct{}
+
+var (
+	pendingDesc = desc("pending_bytes", "Bytes that wait for clients to read them.", "handler")
+	slowDesc    = desc("slow_clients", "Client connections that have so many bytes to read that nothing more is read for them.", "handler")
+)
+
+// Describe implements prometheus.Collector.
+func (pending) Describe(ch chan<- *prometheus.Desc) {
+	ch <- pendingDesc
+	ch <- slowDesc
+}
+
+// Collect implements prometheus.Collector.
+func (pending) Collect(ch chan<- prometheus.Metric) {
+	var all []*Live
+	lives.Range(func(_, v any) bool { // what takes long is not done under the pool's lock
+		all = append(all, v.(*Live))
+		return true
+	})
+	for _, l := range all {
+		bytes, slow := 0, 0
+		for _, c := range l.Conns() {
+			n, full := c.Pending()
+			bytes += n
+			if full {
+				slow++
+			}
+		}
+		ch <- prometheus.MustNewConstMetric(pendingDesc, prometheus.GaugeValue, float64(bytes), l.Name)
+		ch <- prometheus.MustNewConstMetric(slowDesc, prometheus.GaugeValue, float64(slow), l.Name)
+	}
+}

@@ -11,16 +11,28 @@ type upstreams struct{}
 
 var (
 	waitingDesc  = desc("upstream_waiting", "Client connections that wait for a link to a backend.", "handler", "upstream")
+	waitsDesc    = desc("upstream_wait_seconds", "How long clients waited for a link, or for room on one, before they got it.", "handler", "upstream")
 	upDesc       = desc("upstream_up", "Whether a backend is connected (1) or not (0).", "handler", "upstream", "backend")
 	linksDesc    = desc("upstream_links", "Links to a backend: leased by a client, spare, or being dialled.", "handler", "upstream", "backend", "state")
 	failuresDesc = desc("upstream_failures", "Failures of a backend in a row.", "handler", "upstream", "backend")
 	dialsDesc    = desc("upstream_dials_total", "Dials to a backend, by outcome.", "handler", "upstream", "backend", "outcome")
 	lostDesc     = desc("upstream_links_lost_total", "Links that ended otherwise than with their client.", "handler", "upstream", "backend")
+	stateDesc    = desc("upstream_state", "The state of a backend: 1 for the one it is in, 0 for the others.", "handler", "upstream", "backend", "state")
+	usedDesc     = desc("upstream_used", "Links that clients have, under request pooling requests in flight.", "handler", "upstream", "backend")
+	capacityDesc = desc("upstream_capacity", "How many caddy_gopr_upstream_used may become; no series where there is no bound.", "handler", "upstream", "backend")
+	requestsDesc = desc("upstream_request_seconds", "How long backends took to answer.", "handler", "upstream", "backend")
+	rttDesc      = desc("upstream_rtt_seconds", "Round trips of the heartbeats to backends.", "handler", "upstream", "backend")
+	beatsDesc    = desc("upstream_heartbeats_total", "Heartbeats to backends, by outcome.", "handler", "upstream", "backend", "outcome")
 )
+
+// states are those that a backend can be in.
+var states = []string{"disconnected", "connecting", "connected", "reconnecting", "paused"}
 
 // Describe implements prometheus.Collector.
 func (upstreams) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{waitingDesc, upDesc, linksDesc, failuresDesc, dialsDesc, lostDesc} {
+	for _, d := range []*prometheus.Desc{
+		waitingDesc, waitsDesc, upDesc, linksDesc, failuresDesc, dialsDesc, lostDesc, stateDesc, usedDesc, capacityDesc, requestsDesc, rttDesc, beatsDesc,
+	} {
 		ch <- d
 	}
 }
@@ -31,6 +43,10 @@ func (upstreams) Collect(ch chan<- prometheus.Metric) {
 		emit := func(d *prometheus.Desc, t prometheus.ValueType, v float64, labels ...string) {
 			ch <- prometheus.MustNewConstMetric(d, t, v, append([]string{of.handler, of.name}, labels...)...)
 		}
+		times := func(d *prometheus.Desc, t upstream.Times, labels ...string) {
+			ch <- histogram(d, t, append([]string{of.handler, of.name}, labels...)...)
+		}
+		times(waitsDesc, s.Waits)
 		emit(waitingDesc, prometheus.GaugeValue, float64(s.Waiting))
 		for _, b := range s.Backends {
 			up := 0.0
@@ -45,8 +61,34 @@ func (upstreams) Collect(ch chan<- prometheus.Metric) {
 			emit(dialsDesc, prometheus.CounterValue, float64(b.Dials-b.DialErrors-uint64(b.Dialing)), b.Backend, "ok")
 			emit(dialsDesc, prometheus.CounterValue, float64(b.DialErrors), b.Backend, "error")
 			emit(lostDesc, prometheus.CounterValue, float64(b.Lost), b.Backend)
+			for _, state := range states {
+				is := 0.0
+				if b.State == state {
+					is = 1
+				}
+				emit(stateDesc, prometheus.GaugeValue, is, b.Backend, state)
+			}
+			emit(usedDesc, prometheus.GaugeValue, float64(b.Used), b.Backend)
+			if b.Capacity > 0 {
+				emit(capacityDesc, prometheus.GaugeValue, float64(b.Capacity), b.Backend)
+			}
+			times(requestsDesc, b.Requests, b.Backend)
+			times(rttDesc, b.RTT, b.Backend)
+			emit(beatsDesc, prometheus.CounterValue, float64(b.HeartbeatsAnswered), b.Backend, "answered")
+			emit(beatsDesc, prometheus.CounterValue, float64(b.HeartbeatsMissed), b.Backend, "missed")
 		}
 	}
+}
+
+// histogram is the metric of times.
+func histogram(d *prometheus.Desc, t upstream.Times, labels ...string) prometheus.Metric {
+	buckets := make(map[float64]uint64, len(upstream.TimeBounds))
+	var n uint64
+	for i, bound := range upstream.TimeBounds {
+		n += t.Counts[i]
+		buckets[bound.Seconds()] = n
+	}
+	return prometheus.MustNewConstHistogram(d, t.Count(), t.Sum.Seconds(), buckets, labels...)
 }
 
 // snapshot returns what the groups look like, by handler and name. After a reload with other backends an old and a new group of one name are there at the same
@@ -66,12 +108,17 @@ func snapshot() map[groupKey]upstream.Stat {
 
 func add(a, b upstream.Stat) upstream.Stat {
 	a.Waiting += b.Waiting
+	a.Waits.Add(b.Waits)
 next:
 	for _, nb := range b.Backends {
 		for i := range a.Backends {
 			if ob := &a.Backends[i]; ob.Backend == nb.Backend {
 				ob.Links, ob.Spare, ob.Dialing = ob.Links+nb.Links, ob.Spare+nb.Spare, ob.Dialing+nb.Dialing
 				ob.Dials, ob.DialErrors, ob.Lost = ob.Dials+nb.Dials, ob.DialErrors+nb.DialErrors, ob.Lost+nb.Lost
+				ob.Used, ob.Capacity = ob.Used+nb.Used, ob.Capacity+nb.Capacity
+				ob.Requests.Add(nb.Requests)
+				ob.RTT.Add(nb.RTT)
+				ob.HeartbeatsAnswered, ob.HeartbeatsMissed = ob.HeartbeatsAnswered+nb.HeartbeatsAnswered, ob.HeartbeatsMissed+nb.HeartbeatsMissed
 				ob.Failures = max(ob.Failures, nb.Failures)
 				if nb.State == "connected" {
 					ob.State = nb.State

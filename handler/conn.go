@@ -178,6 +178,7 @@ func (c *conn) Tick(now time.Time) transport.Next {
 		case keepalive.SendPing:
 			c.ping(now)
 		case keepalive.Dead:
+			c.live.Missed.Inc()
 			return c.fail(errProbe)
 		}
 	}
@@ -221,6 +222,9 @@ func (c *conn) Info() gateway.Info {
 	}
 	return i
 }
+
+// Pending implements gateway.Conn.
+func (c *conn) Pending() (bytes int, full bool) { return c.t.Backlog() }
 
 // End implements gateway.Conn.
 func (c *conn) End(reason string) { c.end(ending{reason: reason}) }

@@ -264,10 +264,17 @@ func (c *conn) ponged(now time.Time, payload []byte) (ok bool) {
 	if c.s.probe == nil {
 		return false
 	}
+	var rtt time.Duration
 	if !c.s.simple && !c.s.format.EchoesPing() {
-		_, ok = c.pinger.Answered(now)
+		rtt, ok = c.pinger.Answered(now)
 	} else if p, is := wire.ParsePing(payload); is {
-		_, ok = c.pinger.Pong(p.Seq, p.Time, now)
+		rtt, ok = c.pinger.Pong(p.Seq, p.Time, now)
+	}
+	if ok {
+		c.live.Beats.Inc()
+	}
+	if rtt > 0 { // 0: not measured
+		c.live.RTT.Observe(rtt.Seconds())
 	}
 	return ok
 }

@@ -112,6 +112,7 @@ func serve(cx *layer4.Connection, s *settings, live *gateway.Live, log logging) 
 	live.Add(c)
 	defer live.Remove(c)
 	end := c.ending(c.t.Serve(first))
+	live.Lasted.Observe(time.Since(c.since).Seconds())
 	return end, c.Info()
 }
 

@@ -285,8 +285,8 @@ func TestDocsComplete(t *testing.T) {
 		{"option", "handler/config.go", regexp.MustCompile(`json:"([a-z_]+)`), "docs/configuration.md", "[`\"]%s\\b"},
 		{"option", "matcher/matcher.go", regexp.MustCompile(`json:"([a-z_]+)`), "docs/modules/matcher-gopr.md", "`%s`"},
 		{"placeholder", "matcher/matcher.go", regexp.MustCompile(`repl\.Set\("([a-z0-9.]+)"`), "docs/modules/matcher-gopr.md", `\{%s\}`},
-		{"metric", "gateway/metrics_clients.go", regexp.MustCompile(`(?:gauge|counter|desc)\("([a-z_]+)"`), "docs/operations.md", "`caddy_gopr_%s`"},
-		{"metric", "gateway/metrics_upstreams.go", regexp.MustCompile(`(?:gauge|counter|desc)\("([a-z_]+)"`), "docs/operations.md", "`caddy_gopr_%s`"},
+		{"metric", "gateway/metrics_clients.go", regexp.MustCompile(`(?:gauge|counter|histograms|desc)\("([a-z_]+)"`), "docs/operations.md", "`caddy_gopr_%s`"},
+		{"metric", "gateway/metrics_upstreams.go", regexp.MustCompile(`(?:gauge|counter|histograms|desc)\("([a-z_]+)"`), "docs/operations.md", "`caddy_gopr_%s`"},
 		{"reason", "handler/reasons.go", regexp.MustCompile(`reason[A-Z]\w* += "([a-z_]+)"`), "docs/operations.md", "`%s`"},
 		{"reason", "wire/reject.go", regexp.MustCompile(`Reason[A-Z]\w*: +"([a-z_]+)"`), "docs/protocol.md", "`%s`"},
 	} {

@@ -86,6 +86,13 @@ func (c *Conn) Unsent() int {
 	return c.unsent
 }
 
+// Backlog is Unsent, and whether it is full: it was above Options.High, and has not fallen to half of that since.
+func (c *Conn) Backlog() (bytes int, full bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unsent, c.full
+}
+
 // Wake has the logic's Tick called soon, by the goroutine that owns the connection, in a Pause and after the peer's end, too. It is how others tell a
 // connection to look up: to end, or to adopt new settings. Before Serve and after the end it does no harm.
 func (c *Conn) Wake() {

@@ -12,7 +12,7 @@ import (
 // back meets its clients a few at a time.
 const maxDialing = 64
 
-// backend is what a group knows of one backend. The group's lock guards all of it.
+// backend is what a group knows of one backend. The group's lock guards all of it, but for what is counted at the end.
 type backend struct {
 	name          string // as in the configuration
 	network, addr string
@@ -32,6 +32,10 @@ type backend struct {
 	err       error         // why it failed last
 
 	dials, dialErrors, lost uint64 // in all
+
+	// Not guarded by the lock: every link adds to these.
+	requests, rtt recorder
+	beats, missed atomic.Uint64 // pings that were answered, and those that ended their link
 }
 
 func newBackend(name string, r Reconnect) (*backend, error) {
@@ -121,6 +125,14 @@ func (b *backend) inUse() (n int) {
 		if !l.shared.over() {
 			n++
 		}
+	}
+	return n
+}
+
+// inFlight is the number of requests on its links that have no answer.
+func (b *backend) inFlight() (n int) {
+	for l := range b.links {
+		n += int(l.shared.inflight.Load())
 	}
 	return n
 }

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net"
 	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/client"
 )
 
 // dial starts a dial, and the goroutine that will serve the link. awaited: it is for one of those that wait. g.mu is held.
@@ -71,7 +73,7 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 			g.publish()
 		case g.waiting.Len() > 0:
 			b.links[l] = struct{}{}
-			given = append(given, match{g.next(), l})
+			given = append(given, g.match(l, now))
 		case len(b.spare) < g.cfg.MinLinks:
 			b.links[l] = struct{}{}
 			b.spare = append(b.spare, l)
@@ -90,6 +92,9 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 // serve runs a link until it ends, and has its lease find another.
 func (g *Group) serve(l *link) {
 	err := l.conn.Serve(g.ctx)
+	if err == client.ErrHeartbeat {
+		l.b.missed.Add(1)
+	}
 	if l.shared != nil {
 		g.sharedEnded(l.shared, err)
 		return

@@ -16,8 +16,9 @@ import (
 type Group struct {
 	cfg    Config // with defaults
 	conn   client.ConnConfig
-	asks   *wire.Decoder   // of what clients send; what backends send, the connections read
-	paired bool            // the format says which frames are answers
+	asks   *wire.Decoder // of what clients send; what backends send, the connections read
+	paired bool          // the format says which frames are answers
+	began  time.Time
 	ctx    context.Context // ends with Close
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup // every goroutine of the group; it grows only with mu held, and not after closed is set
@@ -36,6 +37,8 @@ type Group struct {
 	timerAt  time.Time
 	notes    []note // what is to be logged
 	req      requests
+
+	waits recorder // how long clients waited for a link, or for room on one. Not guarded
 }
 
 // NewGroup starts a group: it dials its warm links. Close ends it.
@@ -52,7 +55,7 @@ func NewGroup(c Config) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Group{cfg: c, asks: asks, paired: c.Format.HasPairing(), waiting: list.New(), resting: make(map[*session]*time.Timer)}
+	g := &Group{cfg: c, asks: asks, paired: c.Format.HasPairing(), began: time.Now(), waiting: list.New(), resting: make(map[*session]*time.Timer)}
 	g.conn = client.ConnConfig{
 		Format:    c.Format,
 		Decoder:   dec,
@@ -134,6 +137,13 @@ type match struct {
 	link  *link
 }
 
+// match gives a link to the lease that has waited longest. g.mu is held.
+func (g *Group) match(link *link, now time.Time) match {
+	l := g.next()
+	g.waits.observe(now.Sub(l.queued))
+	return match{l, link}
+}
+
 // unlock gives up g.mu, and does what is not done under it: hands over links, and logs.
 func (g *Group) unlock(given []match) {
 	notes := g.notes
@@ -159,7 +169,7 @@ func (g *Group) pump(now time.Time) (given []match) {
 			break
 		}
 		if len(b.spare) > 0 {
-			given = append(given, match{g.next(), b.takeSpare()})
+			given = append(given, g.match(b.takeSpare(), now))
 			continue
 		}
 		g.dial(b, true, now)

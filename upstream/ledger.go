@@ -14,8 +14,8 @@ type ledger interface {
 	enter(by *pooled, frames []byte, asks int, now time.Time) (send []byte, noted int)
 	// undo takes back the last enter, of which nothing was sent.
 	undo()
-	// answered strikes out the request that a frame answers, and returns who asked; nil: nobody did. The frame is made what he expects.
-	answered(f *wire.Frame) *pooled
+	// answered strikes out the request that a frame answers, and returns who asked, and when; nil: nobody did. The frame is made what he expects.
+	answered(f *wire.Frame) (by *pooled, at time.Time)
 	// late returns those who asked before the given time, and then maybe others; each at least once.
 	late(before time.Time) []*pooled
 	// clear strikes out all, and returns how many each had asked.
@@ -50,16 +50,16 @@ func (o *inOrderOf) enter(by *pooled, frames []byte, asks int, now time.Time) ([
 
 func (o *inOrderOf) undo() { o.unpush() }
 
-func (o *inOrderOf) answered(*wire.Frame) *pooled {
+func (o *inOrderOf) answered(*wire.Frame) (by *pooled, at time.Time) {
 	if o.len() == 0 {
-		return nil
+		return nil, at
 	}
 	a := o.at(0)
-	by := a.by
+	by, at = a.by, a.at
 	if a.n--; a.n == 0 {
 		o.shift()
 	}
-	return by
+	return by, at
 }
 
 func (o *inOrderOf) late(before time.Time) (who []*pooled) {
@@ -137,18 +137,18 @@ func (l *byID) undo() {
 	}
 }
 
-func (l *byID) answered(f *wire.Frame) *pooled {
+func (l *byID) answered(f *wire.Frame) (by *pooled, at time.Time) {
 	id, ok := l.g.cfg.Format.ID(f)
 	if !ok {
-		return nil
+		return nil, at
 	}
 	a, ok := l.asked[id]
 	if !ok {
-		return nil
+		return nil, at
 	}
 	delete(l.asked, id)
 	l.g.cfg.Format.SetID(f.Raw, a.id)
-	return a.by
+	return a.by, a.at
 }
 
 func (l *byID) late(before time.Time) (who []*pooled) {

@@ -103,6 +103,9 @@ func (l *link) deliver(piece []byte) {
 }
 
 func (l *link) pass(lease *session, frames []byte, n count) {
+	if n.answers > 0 {
+		lease.timed(l.b)
+	}
 	resumes := lease.resumes.Load()
 	if lease.deliver(frames, n) {
 		l.stopped, l.resumes = true, resumes
@@ -155,6 +158,14 @@ func (l *link) ended() *session {
 		l.gone, l.early = true, nil
 	}
 	return lease
+}
+
+// Beat implements client.BeatReceiver.
+func (l *link) Beat(rtt time.Duration) {
+	l.b.beats.Add(1)
+	if rtt > 0 {
+		l.b.rtt.observe(rtt)
+	}
 }
 
 // Drained passes on that the backend reads again.

@@ -97,6 +97,9 @@ func (l *pooled) flush(now time.Time) (done bool) {
 		l.runs = l.runs[1:]
 	}
 	done = len(l.runs) == 0 || l.ended.Load()
+	if len(l.runs) == 0 && sent > 0 {
+		l.g.waits.observe(now.Sub(l.since))
+	}
 	switch {
 	case done:
 		l.held, l.runs = nil, nil

@@ -7,12 +7,14 @@ func (g *Group) enqueue(l *session, first bool) {
 	if !g.admit(l) {
 		return
 	}
+	now := time.Now()
 	if first {
 		l.elem = g.waiting.PushFront(l)
 	} else {
 		l.elem = g.waiting.PushBack(l)
+		l.queued = now
 	}
-	g.unlock(g.pump(time.Now()))
+	g.unlock(g.pump(now))
 }
 
 // rest has the lease wait for a link after the given time.
@@ -33,8 +35,10 @@ func (g *Group) rested(l *session) {
 	g.wg.Add(1)
 	defer g.wg.Done()
 	delete(g.resting, l)
+	now := time.Now()
 	l.elem = g.waiting.PushBack(l)
-	g.unlock(g.pump(time.Now()))
+	l.queued = now
+	g.unlock(g.pump(now))
 }
 
 // admit takes the group's lock and returns true, or false, without it, when the lease or the group is no more.

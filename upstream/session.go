@@ -18,12 +18,17 @@ type session struct {
 	client Client
 
 	elem *list.Element // its place among those that wait; guarded by the group's lock
+	// queued is since when it waits; guarded by the group's lock.
+	queued time.Time
 
 	source  atomic.Pointer[link] // whose frames the peer gets; it may have ended
 	resumes atomic.Uint64        // calls of Resume
 
 	asked atomic.Int64 // requests that went to a link, and have no answer
 	kept  atomic.Int64 // requests in held. One that moves is in both for a moment, never in none
+	// first is when the request went out that is the oldest of those unanswered, in nanoseconds since the group began; 0: that is not known. Only a request that
+	// finds no other unanswered is timed: so answers need not be told apart, and a client that has many requests on their way costs no look at the clock for each.
+	first atomic.Int64
 
 	ended atomic.Bool // set with mu held
 
@@ -42,7 +47,7 @@ func (l *session) Send(run []byte, _, asks int) (full bool) {
 		return false
 	}
 	if l.link != nil {
-		l.asked.Add(int64(asks)) // before the answers can come
+		l.ask(int64(asks)) // before the answers can come
 		full, err := l.link.conn.Write(run)
 		if err == nil {
 			l.full = l.full || full
@@ -134,7 +139,7 @@ func (l *session) use(link *link) {
 		return
 	}
 	asks := l.kept.Load()
-	l.asked.Add(asks)
+	l.ask(asks)
 	full, err := link.conn.Write(l.held) // of nothing, too: it fails if the link has ended since bind
 	if err != nil {                      // then lost was told or will be, and may have found another link; nothing has gone
 		l.answered(int(asks))
@@ -158,6 +163,24 @@ func (l *session) deliver(frames []byte, n count) (full bool) {
 	}
 	l.answered(n.answers)
 	return l.peer.Frames(frames, n.frames)
+}
+
+// ask notes requests that are about to go to the link.
+func (l *session) ask(n int64) {
+	if n > 0 && l.asked.Add(n) == n && l.g.paired {
+		l.first.Store(int64(time.Since(l.g.began)))
+	}
+}
+
+// timed adds how long an answer took to the backend's times, if its request was timed. It is called before answered: or it would take the time of a request that
+// only goes out between the two.
+func (l *session) timed(b *backend) {
+	if l.first.Load() == 0 {
+		return
+	}
+	if at := l.first.Swap(0); at != 0 {
+		b.requests.observe(time.Since(l.g.began) - time.Duration(at))
+	}
 }
 
 // answered takes back n of the requests asked. A backend may send more answers than it was asked for.

@@ -34,6 +34,8 @@ type shared struct {
 	to         *pooled
 	start, end int
 	n          int
+	read       time.Time // when the piece came; zero: nothing of it was an answer yet
+	took       tally     // of the piece
 }
 
 // submit sends a client's frames, of which asks are requests. false: the link has no room for them; nothing was sent.
@@ -90,12 +92,16 @@ func (s *shared) Frame(piece []byte, start, end int, f *wire.Frame) {
 		return
 	}
 	s.mu.Lock()
-	by := s.ledger.answered(f)
+	by, at := s.ledger.answered(f)
 	s.mu.Unlock()
 	if by == nil {
 		s.conn.Close(ErrUnasked)
 		return
 	}
+	if s.read.IsZero() {
+		s.read = time.Now()
+	}
+	s.took.observe(s.read.Sub(at), &s.b.requests)
 	if by != s.to || start != s.end {
 		s.deliver(piece)
 		s.to, s.start = by, start
@@ -106,6 +112,8 @@ func (s *shared) Frame(piece []byte, start, end int, f *wire.Frame) {
 
 // Flush implements client.Receiver. Reading never stops for one client: the others' answers are behind his.
 func (s *shared) Flush(piece []byte) (more bool) {
+	s.took.flush(&s.b.requests)
+	s.read = time.Time{}
 	if s.n > 0 {
 		s.deliver(piece)
 		s.g.serveWaiting()

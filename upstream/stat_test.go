@@ -23,7 +23,7 @@ func TestStat(t *testing.T) {
 		g := n.group(t, Config{})
 		expect := func(waiting int, want BackendStat) {
 			t.Helper()
-			want.Backend = "a:1"
+			want.Backend, want.Used = "a:1", want.Links-want.Spare
 			if got := g.Stat(); got.Waiting != waiting || len(got.Backends) != 1 || got.Backends[0] != want {
 				t.Errorf("after %v:\ngot  %d wait, %+v\nwant %d wait, %+v", time.Since(begin), got.Waiting, got.Backends, waiting, want)
 			}

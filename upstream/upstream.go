@@ -13,7 +13,7 @@
 //	lease.go     one client's hold on the group
 //	client.go    whom it is for
 //	link.go      one connection to a backend
-//	stat.go      a snapshot of all of it
+//	stat.go      a snapshot of all of it; times.go, how long things took
 //
 // Dials belong to the group, not to who asked: a link that was dialled for a client that has gone serves the next one. A backend's health is judged by dials and by
 // spare links, which no client can touch; a link that dies under a client is held against that client first, so that one client whose frames make a
