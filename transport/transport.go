@@ -11,6 +11,7 @@
 //	write.go       writing: at once if the socket takes it, else by a writer that lives while bytes are left
 //	append.go      writing in two steps, so that many writers share one system call
 //	close.go       last words, and the end
+//	options.go     other options for a connection that lives
 //	buffer.go      the buffers that connections borrow
 //
 // An idle TCP connection holds no buffer, no timer of its own beside the poller's, and one goroutine.
@@ -60,7 +61,7 @@ type Logic interface {
 	Drained()
 }
 
-// Options bound what a connection holds and waits for. One value is shared by many connections and is not changed while they live.
+// Options bound what a connection holds and waits for. One value is shared by many connections and is never changed; Conn.SetOptions gives a connection another.
 type Options struct {
 	// WriteTimeout is how long the peer may take no byte while there are bytes for it, before the connection ends with ErrWriteTimeout. It is
 	// kept to an eighth of it. What counts is what the socket takes, and a full one takes more only when a good part of its send buffer (a third,
