@@ -44,6 +44,7 @@ type handle func(http.ResponseWriter, *http.Request) error
 func endpoints() []endpoint {
 	return slices.Concat(
 		handlerEndpoints,
+		upstreamEndpoints,
 	)
 }
 

@@ -4,7 +4,7 @@
 // belongs to a handler instance. It is held here, process-wide, counted by all that use it, handler instances and connections alike, and goes with
 // the last of them:
 //
-//	admin.go     its place on the admin endpoint; admin_handlers.go: /gopr/handlers
+//	admin.go     its place on the admin endpoint; admin_handlers.go: /gopr/handlers; admin_upstreams.go: /gopr/upstreams and its verbs
 //	app.go       the app of one configuration: the names of its handlers, the groups it starts
 //	format.go    formats that the configuration declares, in JSON; caddyfile.go, in the Caddyfile
 //	layout.go    such a format as wire knows it; notation.go, how values are written

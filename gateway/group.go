@@ -74,11 +74,16 @@ func (g *Group) Destruct() error {
 
 // stat returns a snapshot; ok is false for a group that has not been started.
 func (g *Group) stat() (s upstream.Stat, ok bool) {
-	g.mu.Lock()
-	up := g.up
-	g.mu.Unlock()
+	up := g.started()
 	if up == nil {
 		return s, false
 	}
 	return up.Stat(), true
+}
+
+// started returns the group if it has been started, else nil.
+func (g *Group) started() *upstream.Group {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.up
 }

@@ -93,7 +93,7 @@ type Upstream struct {
 	Pooling string `json:"pooling,omitempty"`
 	// Request pooling: how many requests may be unanswered on a link. Default: 256.
 	MaxInflight int `json:"max_inflight,omitempty"`
-	// Request pooling: how long a client's frames may wait for room on a link before the client is closed. Default: 5s.
+	// How long a client's frames may wait for a link, or for room on one, before the client is closed. Default: 5s with request pooling, else no limit.
 	Wait caddy.Duration `json:"wait,omitempty"`
 	// Request pooling: how many clients may wait so; one more is closed. Default: 1000.
 	MaxWaiting int `json:"max_waiting,omitempty"`

@@ -17,12 +17,21 @@ type backend struct {
 	name          string // as in the configuration
 	network, addr string
 
+	admin Admin       // what an operator wants of it
+	held  atomic.Bool // it is sent nothing new: see govern. Written with the group's lock held
+
 	links   map[*link]struct{} // all that are up
 	growing atomic.Bool        // under request pooling: another link has been asked for
 	spare   []*link            // those without a client, the newest at the end
 	dialing int
 	awaited int // of the dials, those for clients that wait
 	window  int // how many dials may be under way at once
+
+	old       []*link // those that are still to be renewed
+	renewing  *link   // the one that is to end before the next is renewed; nil: none
+	renewed   uint64  // how many dials had begun when that was taken out of use
+	replacing bool    // a dial for one of them is under way,
+	replaced  bool    // or has worked
 
 	retry     *client.Retry
 	stable    time.Duration // up without a failure for this long: what failed before counts no more
@@ -45,7 +54,7 @@ func newBackend(name string, r Reconnect) (*backend, error) {
 	}
 	return &backend{
 		name: name, network: network, addr: addr, links: make(map[*link]struct{}),
-		window: maxDialing, retry: client.NewRetry(r), stable: r.Stable,
+		admin: Enabled, window: maxDialing, retry: client.NewRetry(r), stable: r.Stable,
 	}, nil
 }
 
@@ -54,7 +63,12 @@ func (b *backend) load() int { return len(b.links) - len(b.spare) + b.awaited }
 
 // fit says whether a link to it may be dialled now.
 func (b *backend) fit(now time.Time, maxLinks int) bool {
-	return b.dialing < b.window && (maxLinks == 0 || len(b.links)+b.dialing < maxLinks) && !now.Before(b.notBefore)
+	return b.dialing < b.window && b.mayGrow(maxLinks) && !now.Before(b.notBefore)
+}
+
+// mayGrow says whether it may have one more link.
+func (b *backend) mayGrow(maxLinks int) bool {
+	return maxLinks == 0 || len(b.links)+b.dialing < maxLinks
 }
 
 // news says whether something that began at the given time tells more of the backend than the last failure that was counted. Things that fail together are
@@ -91,6 +105,12 @@ func (b *backend) fail(now, began time.Time, err error) bool {
 	return true
 }
 
+// forgive has it dialled as if it had not failed, but not by all at once.
+func (b *backend) forgive() {
+	b.retry.Reset()
+	b.notBefore = time.Time{}
+}
+
 // steady says whether it has been up for so long that what failed before counts no more.
 func (b *backend) steady(now time.Time) bool { return !b.upAt.IsZero() && now.Sub(b.upAt) >= b.stable }
 
@@ -102,13 +122,38 @@ func (b *backend) failures(now time.Time) int {
 	return b.retry.Failures()
 }
 
+// failing says whether it failed, and no dial has worked since.
+func (b *backend) failing() bool { return b.upAt.IsZero() && !b.failed.IsZero() }
+
+func (b *backend) breaker(now time.Time) Breaker {
+	switch {
+	case !b.failing():
+		return BreakerClosed
+	case now.Before(b.notBefore):
+		return BreakerOpen
+	default:
+		return BreakerHalfOpen
+	}
+}
+
+// inFlight is the number of requests that it has not answered.
+func (b *backend) inFlight() (n int) {
+	for l := range b.links {
+		if l.shared != nil {
+			n += int(l.shared.inflight.Load())
+		} else if lease := l.lease.Load(); lease != nil {
+			n += int(lease.asked.Load())
+		}
+	}
+	return n
+}
+
 // state is the backend's, in the words of client.State.
 func (b *backend) state(now time.Time, attempts int) string {
-	failing := b.upAt.IsZero() && !b.failed.IsZero()
 	switch {
-	case failing && now.Before(b.notBefore) && attempts > 0 && b.retry.Failures()%attempts == 0:
+	case b.failing() && now.Before(b.notBefore) && attempts > 0 && b.retry.Failures()%attempts == 0:
 		return "paused"
-	case failing:
+	case b.failing():
 		return "reconnecting"
 	case len(b.links) > 0:
 		return "connected"
@@ -129,14 +174,6 @@ func (b *backend) inUse() (n int) {
 	return n
 }
 
-// inFlight is the number of requests on its links that have no answer.
-func (b *backend) inFlight() (n int) {
-	for l := range b.links {
-		n += int(l.shared.inflight.Load())
-	}
-	return n
-}
-
 // takeSpare takes the newest spare link.
 func (b *backend) takeSpare() *link {
 	l := b.spare[len(b.spare)-1]
@@ -145,9 +182,11 @@ func (b *backend) takeSpare() *link {
 	return l
 }
 
-// dropSpare takes a link that has ended out of the spare ones, if it is one of them.
-func (b *backend) dropSpare(l *link) {
-	if i := slices.Index(b.spare, l); i >= 0 {
+// dropSpare takes a link out of the spare ones, and returns whether it was one of them.
+func (b *backend) dropSpare(l *link) bool {
+	i := slices.Index(b.spare, l)
+	if i >= 0 {
 		b.spare = slices.Delete(b.spare, i, i+1)
 	}
+	return i >= 0
 }

@@ -45,12 +45,13 @@ type Config struct {
 	Buffer int
 	// MaxInflight is how many requests may be unanswered on a link, under request pooling; no more than a format with ids has of them. 0: 256.
 	MaxInflight int
-	// Wait is how long a client's frames may wait for room on a link, under request pooling, before the client is ended with ErrWait. 0: 5 s. It is looked at once a second.
+	// Wait is how long a client's frames may wait for a link, or for room on one, before the client is ended with ErrWait. 0: 5 s under request pooling; no limit under session
+	// pooling, where a client is held to its gateway by no request of others. It is looked at once a second.
 	Wait time.Duration
 	// MaxWaiting is how many clients may wait so; one more is ended with ErrBusy. 0: 1000.
 	MaxWaiting int
-	// RequestTimeout is how long a request may be unanswered, under request pooling, before its client is ended with ErrRequestTimeout and the link is taken out of use. 0: 30 s. It
-	// is looked at once a second.
+	// RequestTimeout is how long a request may be unanswered, under request pooling, before its client is ended with ErrRequestTimeout and the link is taken out of use; and under
+	// session pooling, before a link that an operator wants gone is taken from its client. 0: 30 s. It is looked at once a second.
 	RequestTimeout time.Duration
 	// MaxAge is how old a link may be, give or take a fifth, before another takes its place, under request pooling. 0: 1 h. Negative: no limit.
 	MaxAge time.Duration
@@ -115,15 +116,17 @@ func (c Config) WithDefaults() Config {
 	or(&c.DialTimeout, defaultDialTimeout)
 	or(&c.WriteTimeout, defaultWriteTimeout)
 	or(&c.FrameTimeout, defaultFrameTimeout)
-	or(&c.Wait, defaultWait)
 	or(&c.RequestTimeout, defaultRequest)
 	or(&c.MaxAge, defaultMaxAge)
 	or(&c.Idle, defaultIdle)
 	if c.Pooling == "" {
 		c.Pooling = Session
 	}
-	if c.Pooling == Request && c.MaxLinks == 0 {
-		c.MaxLinks = max(defaultMaxShared, c.MinLinks)
+	if c.Pooling == Request {
+		or(&c.Wait, defaultWait)
+		if c.MaxLinks == 0 {
+			c.MaxLinks = max(defaultMaxShared, c.MinLinks)
+		}
 	}
 	if c.MaxInflight == 0 {
 		c.MaxInflight = defaultMaxInflight

@@ -52,6 +52,8 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 	now := time.Now()
 	b.dialing--
 	b.growing.Store(false)
+	b.replaced = b.replaced || b.replacing && err == nil
+	b.replacing = false
 	if awaited {
 		b.awaited--
 		g.awaited--
@@ -68,10 +70,12 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 			g.note(slog.LevelInfo, "backend is back", slog.String("backend", b.name))
 		}
 		switch {
+		case g.emptied(b):
+			l = nil
 		case g.cfg.Pooling == Request:
 			b.links[l] = struct{}{}
 			g.publish()
-		case g.waiting.Len() > 0:
+		case g.open(b) && g.waiting.Len() > 0:
 			b.links[l] = struct{}{}
 			given = append(given, g.match(l, now))
 		case len(b.spare) < g.cfg.MinLinks:
@@ -105,11 +109,20 @@ func (g *Group) serve(l *link) {
 	now := time.Now()
 	delete(b.links, l)
 	b.dropSpare(l)
-	if !g.closed && err != errReleased {
+	if l.limit != nil {
+		l.limit.Stop()
+	}
+	if !g.closed && err != errReleased && err != errRetired {
 		b.lost++
 		if lease == nil && now.Sub(l.up) < g.cfg.Reconnect.Stable {
 			g.failure(b, now, l.began, err) // no client was there to make it hang up
 		}
+	}
+	if err == errRetired && lease != nil { // first it gets another, and then the next link may go
+		g.unlock(nil)
+		lease.lost(l, err)
+		g.pumpNow()
+		return
 	}
 	g.unlock(g.pump(now))
 	if lease != nil {

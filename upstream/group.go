@@ -27,6 +27,7 @@ type Group struct {
 	// before a lease's lock, never after.
 	mu       sync.Mutex
 	closed   bool
+	admin    Admin // what an operator wants of it
 	backends []*backend
 	fits     []*backend               // scratch of choose
 	waiting  *list.List               // of *session, the one that has waited longest first
@@ -55,7 +56,7 @@ func NewGroup(c Config) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Group{cfg: c, asks: asks, paired: c.Format.HasPairing(), began: time.Now(), waiting: list.New(), resting: make(map[*session]*time.Timer)}
+	g := &Group{cfg: c, asks: asks, admin: Enabled, paired: c.Format.HasPairing(), began: time.Now(), waiting: list.New(), resting: make(map[*session]*time.Timer)}
 	g.conn = client.ConnConfig{
 		Format:    c.Format,
 		Decoder:   dec,
@@ -74,6 +75,8 @@ func NewGroup(c Config) (*Group, error) {
 	}
 	if c.Pooling == Request {
 		g.conn.Transport = &transport.Options{WriteTimeout: c.WriteTimeout, High: max(c.Buffer, sharedBuffer)}
+	}
+	if c.Wait > 0 { // under request pooling always
 		g.req.sweeper = time.AfterFunc(sweepEvery, g.sweep)
 	}
 	g.ctx, g.cancel = context.WithCancelCause(context.Background())
@@ -178,6 +181,7 @@ func (g *Group) pump(now time.Time) (given []match) {
 		for g.wantsLink(b) && b.fit(now, g.cfg.MaxLinks) {
 			g.dial(b, false, now)
 		}
+		g.renewNext(b, now)
 	}
 	g.setTimer(now)
 	return given
@@ -185,6 +189,9 @@ func (g *Group) pump(now time.Time) (given []match) {
 
 // wantsLink says whether a link to the backend is to be dialled without a client that it is for. g.mu is held.
 func (g *Group) wantsLink(b *backend) bool {
+	if !g.open(b) {
+		return false
+	}
 	if g.cfg.Pooling == Session {
 		return len(b.spare)+b.dialing < g.cfg.MinLinks
 	}
@@ -199,7 +206,7 @@ func (g *Group) wantsLink(b *backend) bool {
 func (g *Group) choose(now time.Time) *backend {
 	g.fits = g.fits[:0]
 	for _, b := range g.backends {
-		if len(b.spare) > 0 || b.fit(now, g.cfg.MaxLinks) {
+		if g.open(b) && (len(b.spare) > 0 || b.fit(now, g.cfg.MaxLinks)) {
 			g.fits = append(g.fits, b)
 		}
 	}
@@ -215,7 +222,7 @@ func (g *Group) choose(now time.Time) *backend {
 func (g *Group) setTimer(now time.Time) {
 	var at time.Time
 	for _, b := range g.backends {
-		if due := b.notBefore; due.After(now) && (g.waiting.Len() > g.awaited || g.wantsLink(b)) {
+		if due := b.notBefore; due.After(now) && (g.waiting.Len() > g.awaited || g.wantsLink(b) || len(b.old) > 0) {
 			at = keepalive.Earliest(at, due)
 		}
 	}
@@ -239,5 +246,11 @@ func (g *Group) wake() {
 	g.wg.Add(1)
 	defer g.wg.Done()
 	g.timerAt = time.Time{}
+	g.unlock(g.pump(time.Now()))
+}
+
+// pumpNow is pump by who does not hold the lock.
+func (g *Group) pumpNow() {
+	g.mu.Lock()
 	g.unlock(g.pump(time.Now()))
 }

@@ -22,6 +22,9 @@ type link struct {
 	shared *shared   // what reads it under request pooling; nil: session pooling, and the link itself does
 	renew  time.Time // when it is old enough to be renewed; zero: never
 
+	leaving atomic.Bool // it is to go when nothing is unanswered: see Group.retire
+	limit   *time.Timer // by when it must; guarded by the group's lock
+
 	lease atomic.Pointer[session] // who has it; nil: nobody ever had. Set once, by bind
 
 	mu         sync.Mutex // guards all below, and the moment at which lease is set
@@ -109,6 +112,9 @@ func (l *link) pass(lease *session, frames []byte, n count) {
 	resumes := lease.resumes.Load()
 	if lease.deliver(frames, n) {
 		l.stopped, l.resumes = true, resumes
+	}
+	if l.leaving.Load() {
+		lease.part(l)
 	}
 }
 

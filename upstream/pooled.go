@@ -64,7 +64,7 @@ func (l *pooled) Send(frames []byte, n, asks int) (full bool) {
 // try sends a run, if there is room for it. l.mu is held.
 func (l *pooled) try(frames []byte, n, asks int, now time.Time) bool {
 	link := l.link
-	if asked := l.asked.Load(); link == nil || asked == 0 && (!l.pinned || link.over()) {
+	if asked := l.asked.Load(); link == nil || asked == 0 && (!l.pinned || link.over() || link.b.held.Load()) {
 		if link = l.g.pick(asks); link == nil {
 			return false
 		}

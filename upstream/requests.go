@@ -60,7 +60,7 @@ func (g *Group) grow(b *backend) {
 		return
 	}
 	now := time.Now()
-	if !g.closed && b.dialing == 0 && b.fit(now, g.cfg.MaxLinks) {
+	if !g.closed && g.open(b) && b.dialing == 0 && b.fit(now, g.cfg.MaxLinks) {
 		g.dial(b, false, now)
 	}
 	g.mu.Unlock() // where it may not grow now, sweep lets it ask again
@@ -70,6 +70,9 @@ func (g *Group) grow(b *backend) {
 func (g *Group) publish() {
 	var all []useable
 	for _, b := range g.backends {
+		if b.held.Load() {
+			continue
+		}
 		u := useable{b: b}
 		for l := range b.links {
 			if !l.shared.over() {
@@ -95,7 +98,7 @@ func (g *Group) await(l *pooled) {
 	case l.ended.Load() || l.elem != nil:
 		g.mu.Unlock()
 		return
-	case g.req.waiting.Len() >= g.cfg.MaxWaiting:
+	case g.req.waiting.Len() >= g.cfg.MaxWaiting && !g.keeps():
 		g.mu.Unlock()
 		l.end(ErrBusy)
 		return
@@ -125,15 +128,16 @@ func (g *Group) serveWaiting() {
 			return // he who serves will look again
 		}
 		g.req.again.Store(false)
-		g.serveOnce()
+		more := g.serveOnce()
 		g.req.serving.Unlock()
-		if !g.req.again.Load() {
+		if !more && !g.req.again.Load() {
 			return
 		}
 	}
 }
 
-func (g *Group) serveOnce() {
+// serveOnce tries the first of those that wait. more: there are others, and there may still be room.
+func (g *Group) serveOnce() (more bool) {
 	var some [maxServed]*pooled
 	g.mu.Lock()
 	n := 0
@@ -145,11 +149,14 @@ func (g *Group) serveOnce() {
 	}
 	g.mu.Unlock()
 	now := time.Now()
+	served := 0
 	for _, l := range some[:n] {
 		if l.flush(now) {
 			g.served(l)
+			served++
 		}
 	}
+	return n == len(some) && served == n
 }
 
 // served takes a lease out of the queue, unless frames wait again.
@@ -176,19 +183,15 @@ func (g *Group) sweep() {
 	g.wg.Add(1)
 	defer g.wg.Done()
 	now := time.Now()
-	var tired []*pooled
-	for e := g.req.waiting.Front(); e != nil; e = e.Next() {
-		l := e.Value.(*pooled)
-		if l.waitsSince(now.Add(-g.cfg.Wait)) {
-			tired = append(tired, l)
-		}
-	}
+	tired := g.tired(now)
 	var unanswered []*pooled
-	for _, b := range g.backends {
-		b.growing.Store(false)
-		unanswered = append(unanswered, g.sweepLinks(b, now)...)
+	if g.cfg.Pooling == Request {
+		for _, b := range g.backends {
+			b.growing.Store(false)
+			unanswered = append(unanswered, g.sweepLinks(b, now)...)
+		}
+		g.publish()
 	}
-	g.publish()
 	g.unlock(g.pump(now))
 	for _, l := range tired {
 		l.end(ErrWait)
@@ -234,9 +237,10 @@ func (g *Group) sweepLinks(b *backend, now time.Time) (late []*pooled) {
 	}
 	for l := range b.links {
 		s := l.shared
-		switch who := s.late(now.Add(-g.cfg.RequestTimeout)); {
-		case len(who) > 0:
-			late = append(late, who...)
+		who := s.late(now.Add(-g.cfg.RequestTimeout))
+		late = append(late, who...)
+		switch {
+		case len(who) > 0 && !s.over():
 			s.retire(now) // its order can't be trusted
 		case s.retiredBefore(now.Add(-g.cfg.RequestTimeout)):
 			s.conn.Close(ErrRequestTimeout)
@@ -250,10 +254,41 @@ func (g *Group) sweepLinks(b *backend, now time.Time) (late []*pooled) {
 	return late
 }
 
+// tired returns the leases whose frames have waited for too long. g.mu is held.
+func (g *Group) tired(now time.Time) (all []interface{ end(error) }) {
+	if g.keeps() {
+		return nil
+	}
+	before := now.Add(-g.cfg.Wait)
+	look := func(l *session) {
+		if l.waitsSince(before) {
+			all = append(all, l)
+		}
+	}
+	for e := g.waiting.Front(); e != nil; e = e.Next() {
+		look(e.Value.(*session))
+	}
+	for l := range g.resting {
+		look(l)
+	}
+	for e := g.req.waiting.Front(); e != nil; e = e.Next() {
+		if l := e.Value.(*pooled); l.waitsSince(before) {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
 func (l *pooled) waitsSince(before time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.runs) > 0 && l.since.Before(before)
+}
+
+func (l *session) waitsSince(before time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.held) > 0 && l.since.Before(before)
 }
 
 func (s *shared) retiredBefore(t time.Time) bool {

@@ -34,7 +34,8 @@ type session struct {
 
 	mu    sync.Mutex    // guards all below; taken after the group's lock
 	link  *link         // nil: it waits for one, or the one it has is ending
-	held  []byte        // frames that wait for a link
+	held  []byte        // frames that wait for a link, or to be sent over the one it has
+	since time.Time     // since when they wait
 	full  bool          // Send returned full, the peer is owed a Room
 	retry *client.Retry // of a client whose links died; nil: none has
 }
@@ -46,7 +47,7 @@ func (l *session) Send(run []byte, _, asks int) (full bool) {
 	if l.ended.Load() {
 		return false
 	}
-	if l.link != nil {
+	if l.link != nil && len(l.held) == 0 && !l.link.holds() {
 		l.ask(int64(asks)) // before the answers can come
 		full, err := l.link.conn.Write(run)
 		if err == nil {
@@ -58,6 +59,9 @@ func (l *session) Send(run []byte, _, asks int) (full bool) {
 		l.answered(asks)
 	} else {
 		l.kept.Add(int64(asks))
+	}
+	if len(l.held) == 0 {
+		l.since = time.Now()
 	}
 	l.held = append(l.held, run...)
 	if len(l.held) >= l.g.cfg.Buffer {
@@ -138,22 +142,42 @@ func (l *session) use(link *link) {
 		link.conn.Close(errReleased)
 		return
 	}
-	asks := l.kept.Load()
-	l.ask(asks)
-	full, err := link.conn.Write(l.held) // of nothing, too: it fails if the link has ended since bind
-	if err != nil {                      // then lost was told or will be, and may have found another link; nothing has gone
-		l.answered(int(asks))
+	if _, err := link.conn.Write(nil); err != nil { // it has ended since bind: lost was told or will be, and may have found another
 		l.mu.Unlock()
 		return
 	}
-	l.kept.Store(0)
-	l.link, l.held = link, nil
-	room := l.full && !full
-	l.full = full
+	l.link = link
+	room := !link.holds() && l.sendHeld(link) && l.regain()
 	l.mu.Unlock()
 	if room {
 		l.peer.Room()
 	}
+	if link.leaving.Load() { // since before it was the client's: nobody else will see to it
+		l.part(link)
+	}
+}
+
+// sendHeld sends what has waited over a link, and returns false if the link does not take more, or has ended: then lost will be told. l.mu is held.
+func (l *session) sendHeld(link *link) (room bool) {
+	asks := l.kept.Load()
+	l.ask(asks)
+	full, err := link.conn.Write(l.held)
+	if err != nil { // nothing has gone
+		l.answered(int(asks))
+		l.link = nil
+		return false
+	}
+	l.kept.Store(0)
+	l.held = nil
+	l.full = l.full || full
+	return !full
+}
+
+// regain returns whether the peer was told that the lease is full, and is to be told that it no longer is. l.mu is held.
+func (l *session) regain() (owed bool) {
+	owed = l.full
+	l.full = false
+	return owed
 }
 
 // deliver passes frames from the backend to the client.
@@ -196,7 +220,7 @@ func (l *session) answered(n int) {
 // room is told by the link that its backend reads again.
 func (l *session) room(from *link) {
 	l.mu.Lock()
-	room := l.full && l.link == from
+	room := l.full && l.link == from && len(l.held) < l.g.cfg.Buffer
 	if room {
 		l.full = false
 	}
@@ -244,6 +268,8 @@ func (l *session) next(link *link, cause error, now time.Time) (wait time.Durati
 		return 0, fmt.Errorf("%w: %d requests unanswered by %s: %w", ErrLost, n, link.b.name, cause)
 	case errors.Is(cause, ErrGroupClosed):
 		return 0, cause
+	case errors.Is(cause, errRetired): // it was taken from the client
+		return 0, nil
 	case l.g.cfg.OnLoss == Close:
 		return 0, fmt.Errorf("%w: %s: %w", ErrLost, link.b.name, cause)
 	case now.Sub(link.bound) >= settings.Stable:

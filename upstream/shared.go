@@ -73,7 +73,7 @@ func (s *shared) submit(by *pooled, run []byte, asks int, now time.Time) bool {
 
 // hasRoom says whether so many more requests may be sent over the link, beside those in flight. A run of any size may go over an idle link.
 func (s *shared) hasRoom(inflight int64, asks int) bool {
-	return s.useable.Load() && (inflight == 0 || inflight+int64(asks) <= int64(s.g.cfg.MaxInflight))
+	return s.useable.Load() && !s.b.held.Load() && (inflight == 0 || inflight+int64(asks) <= int64(s.g.cfg.MaxInflight))
 }
 
 // over says whether the link is not in use any more.

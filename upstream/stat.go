@@ -4,26 +4,32 @@ import "time"
 
 // Stat is what a group looks like at one moment.
 type Stat struct {
-	Waiting  int           // clients without a link
-	Backends []BackendStat // in the order of the configuration
+	Admin    Admin         `json:"admin"`    // what an operator wants of the group
+	Pooling  Pooling       `json:"pooling"`  // how links are shared
+	Waiting  int           `json:"waiting"`  // clients whose frames wait; under session pooling, clients without a link
+	Backends []BackendStat `json:"backends"` // in the order of the configuration
 
 	Waits Times `json:"waits"` // of those that got a link, or under request pooling, where they had to wait for it, room on one
 }
 
 // BackendStat is what one backend looks like at one moment.
 type BackendStat struct {
-	Backend  string    // as in the configuration
-	State    string    // disconnected, connecting, connected; after a failure, until a dial works: reconnecting, paused
-	Links    int       // that are up
-	Spare    int       // of these, without a client
-	Dialing  int       // dials under way
-	Failures int       // in a row
-	NextDial time.Time // not before; zero: at once
-	Error    string    // why it failed last; "": it never did
+	Backend  string    `json:"backend"`            // as in the configuration
+	Admin    Admin     `json:"admin"`              // what an operator wants of it
+	State    string    `json:"state"`              // disconnected, connecting, connected; after a failure, until a dial works: reconnecting, paused
+	Breaker  Breaker   `json:"breaker"`            // whether it may be dialled
+	Links    int       `json:"links"`              // that are up
+	Spare    int       `json:"spare"`              // of these, without a client
+	Renewing int       `json:"renewing"`           // of these, still to be renewed, as an operator said
+	InFlight int       `json:"in_flight"`          // requests unanswered on its links
+	Dialing  int       `json:"dialing"`            // dials under way
+	Failures int       `json:"failures"`           // in a row
+	NextDial time.Time `json:"next_dial,omitzero"` // not before; zero: at once
+	Error    string    `json:"error,omitempty"`    // why it failed last; "": it never did
 
-	Dials      uint64 // dials begun
-	DialErrors uint64 // of these, failed
-	Lost       uint64 // links that ended otherwise than with their client
+	Dials      uint64 `json:"dials"`       // dials begun
+	DialErrors uint64 `json:"dial_errors"` // of these, failed
+	Lost       uint64 `json:"lost"`        // links that ended otherwise than with their client, or for an operator
 
 	Used     int `json:"used"`     // links that clients have; under request pooling, requests in flight
 	Capacity int `json:"capacity"` // how many Used may become; 0: without a bound
@@ -38,16 +44,26 @@ type BackendStat struct {
 	HeartbeatsMissed   uint64 `json:"heartbeats_missed"`   // pings that were not in time, which ended their link
 }
 
+// Breaker says whether a backend may be dialled.
+type Breaker string
+
+// What it may be.
+const (
+	BreakerClosed   Breaker = "closed"    // it may
+	BreakerOpen     Breaker = "open"      // it failed, and is left alone until NextDial
+	BreakerHalfOpen Breaker = "half_open" // it failed and that time is over: one dial at a time says whether it is back
+)
+
 // Stat returns a snapshot.
 func (g *Group) Stat() Stat {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	s := Stat{Waiting: g.waiting.Len() + g.req.waiting.Len(), Backends: make([]BackendStat, 0, len(g.backends)), Waits: g.waits.times()}
+	s := Stat{Admin: g.admin, Pooling: g.cfg.Pooling, Waiting: g.waiting.Len() + g.req.waiting.Len(), Backends: make([]BackendStat, 0, len(g.backends)), Waits: g.waits.times()}
 	for _, b := range g.backends {
 		bs := BackendStat{
-			Backend: b.name, State: b.state(now, g.cfg.Reconnect.Attempts),
-			Links: len(b.links), Spare: len(b.spare), Dialing: b.dialing, Failures: b.failures(now),
+			Backend: b.name, Admin: b.admin, State: b.state(now, g.cfg.Reconnect.Attempts), Breaker: b.breaker(now),
+			Links: len(b.links), Spare: len(b.spare), Renewing: len(b.old), InFlight: b.inFlight(), Dialing: b.dialing, Failures: b.failures(now),
 			Dials: b.dials, DialErrors: b.dialErrors, Lost: b.lost,
 			Requests: b.requests.times(), RTT: b.rtt.times(),
 			HeartbeatsAnswered: b.beats.Load(), HeartbeatsMissed: b.missed.Load(),

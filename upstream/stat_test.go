@@ -23,7 +23,13 @@ func TestStat(t *testing.T) {
 		g := n.group(t, Config{})
 		expect := func(waiting int, want BackendStat) {
 			t.Helper()
-			want.Backend, want.Used = "a:1", want.Links-want.Spare
+			want.Backend, want.Used, want.Admin, want.Breaker = "a:1", want.Links-want.Spare, Enabled, BreakerClosed
+			switch {
+			case !want.NextDial.IsZero():
+				want.Breaker = BreakerOpen
+			case want.State == "reconnecting":
+				want.Breaker = BreakerHalfOpen
+			}
 			if got := g.Stat(); got.Waiting != waiting || len(got.Backends) != 1 || got.Backends[0] != want {
 				t.Errorf("after %v:\ngot  %d wait, %+v\nwant %d wait, %+v", time.Since(begin), got.Waiting, got.Backends, waiting, want)
 			}
@@ -78,7 +84,7 @@ func TestStatOfAnIdleGroup(t *testing.T) {
 		g := n.group(t, Config{MinLinks: -1})
 		time.Sleep(time.Hour)
 		for i, b := range g.Stat().Backends {
-			if want := (BackendStat{Backend: n.addrs()[i], State: "disconnected"}); b != want {
+			if want := (BackendStat{Backend: n.addrs()[i], Admin: Enabled, Breaker: BreakerClosed, State: "disconnected"}); b != want {
 				t.Errorf("%+v", b)
 			}
 		}

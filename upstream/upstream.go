@@ -6,6 +6,8 @@
 //
 //	config.go    what an operator sets
 //	group.go     the group: one lock, and what can be done now
+//	verbs.go     what an operator can tell it: pause, resume, drain, reconnect, enable, disable
+//	govern.go    how that is carried out; renew.go: links renewed one by one
 //	queue.go     who waits for a link
 //	dial.go      links come and go: dials, failures, warm spares
 //	backend.go   what is known of one backend: its links, its failures, when it may be dialled
