@@ -20,6 +20,8 @@ type Live struct {
 
 	open atomic.Int64
 
+	door door
+
 	mu    sync.Mutex // guards conns
 	conns map[Conn]struct{}
 
@@ -34,6 +36,7 @@ type Live struct {
 	RTT         prometheus.Observer // seconds
 	Beats       prometheus.Counter  // pings of the gateway's own, answered
 	Missed      prometheus.Counter  // and not in time
+	Delays      prometheus.Counter
 	connections prometheus.Gauge
 }
 
@@ -80,6 +83,7 @@ func newLive(name string) *Live {
 		RTT:         rtt.WithLabelValues(name),
 		Beats:       beats.WithLabelValues(name, "answered"),
 		Missed:      beats.WithLabelValues(name, "missed"),
+		Delays:      delays.WithLabelValues(name),
 		connections: connections.WithLabelValues(name),
 	}
 }

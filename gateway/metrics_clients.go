@@ -24,8 +24,10 @@ var (
 	rtt    = histograms("rtt_seconds", "Round trips of the gateway's own pings to clients.", seconds(upstream.TimeBounds[:]), "handler")
 	beats  = counter("heartbeats_total", "The gateway's own pings to clients, by outcome.", "handler", "outcome")
 
+	delays = counter("rate_delays_total", "Times that reading from a client rested because it sent more than its limits allow.", "handler")
+
 	clientMetrics = []prometheus.Collector{
-		connections, opened, closed, frames, bytes, rejects, pongs,
+		connections, opened, closed, frames, bytes, rejects, pongs, delays,
 		acceptErrors,
 		lasted, rtt, beats,
 		pending{},

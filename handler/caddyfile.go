@@ -29,7 +29,13 @@ import (
 //		tcp_keepalive <idle> [<interval> [<count>]] | off
 //		limits {
 //			connections <number>
+//			per_ip      <number>
+//			frames      <number>/[<time>]s|m|h [<burst>]
+//			bytes       <size>/[<time>]s|m|h [<burst>]
+//			exceed      delay|close
 //			pending     <size>
+//			flapping    <number>/[<time>]s|m|h ban <duration>
+//			first_frame <duration>
 //		}
 //		upstream <backend...> {
 //			to            <backend...>
@@ -59,9 +65,6 @@ import (
 //			on_loss       keep|close
 //			buffer        <size>
 //		}
-//		route cmd <command|first-last...> {
-//			upstream …
-//		}
 //		respond echo
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -85,9 +88,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"tcp_keepalive": unmarshalKeepalive(&h.TCPKeepalive),
 		"limits":        h.unmarshalLimits,
 		"upstream":      h.unmarshalUpstream,
-		"route":         h.unmarshalRoute,
 		"respond":       directive.One("echo", directive.String(&h.Respond)),
-	}, "route")
+	})
 	if err != nil {
 		return err
 	}
@@ -114,21 +116,9 @@ func (h *Handler) unmarshalHeartbeat(d *caddyfile.Dispenser) error {
 	})(d)
 }
 
-func (h *Handler) unmarshalLimits(d *caddyfile.Dispenser) error {
-	l := new(Limits)
-	h.Limits = l
-	return directive.Nested("limits", directive.Options{
-		"connections": directive.One("100000", directive.Int(&l.Connections)),
-		"pending":     directive.One("1MiB", directive.Size(&l.Pending)),
-	})(d)
-}
-
 func (h *Handler) unmarshalUpstream(d *caddyfile.Dispenser) error {
-	h.Upstream = new(Upstream)
-	return h.Upstream.unmarshal(d)
-}
-
-func (u *Upstream) unmarshal(d *caddyfile.Dispenser) error {
+	u := new(Upstream)
+	h.Upstream = u
 	u.Backends = d.RemainingArgs()
 	return directive.Block(d, "upstream", directive.Options{
 		"to":              directive.List("10.0.0.1:9000", directive.Append(&u.Backends)),

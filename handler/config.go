@@ -33,9 +33,6 @@ type Handler struct {
 	TCPKeepalive *TCPKeepalive `json:"tcp_keepalive,omitempty"`
 	// Bounds against the many and the loud.
 	Limits *Limits `json:"limits,omitempty"`
-	// Backends for frames with some commands. The first route that has a frame's command takes it; others go to `upstream`. Where there are routes alone, a frame that
-	// none has is not accepted.
-	Routes []*Route `json:"routes,omitempty"`
 	// The backends that application frames are carried to. Either this or `respond`.
 	Upstream *Upstream `json:"upstream,omitempty"`
 	// `echo` answers each request with its own payload instead of asking a backend: for examples, load tests and probes.
@@ -44,7 +41,7 @@ type Handler struct {
 	app      *gateway.App
 	settings *settings
 	live     *gateway.Live
-	groups   []*gateway.Group
+	group    *gateway.Group
 }
 
 // Heartbeat says which frames are pings and pongs.
@@ -73,14 +70,6 @@ type TCPKeepalive struct {
 	Interval caddy.Duration `json:"interval,omitempty"`
 	// How many probes without an answer end the connection. Default: 9.
 	Count int `json:"count,omitempty"`
-}
-
-// Limits are bounds on clients. 0 stands for the default.
-type Limits struct {
-	// The most client connections of this handler at a time; more are closed at once. Default: no limit.
-	Connections int `json:"connections,omitempty"`
-	// The bytes that may wait for a client to read them; beyond it nothing more is read on its behalf. Default: 1 MiB.
-	Pending int `json:"pending,omitempty"`
 }
 
 // Upstream is a group of backends.

@@ -21,21 +21,25 @@ type conn struct {
 	live  *gateway.Live
 	since time.Time
 
-	leases leases // of groups of backends; what a backend sends, and what follows from it, may come before its lease is among them
+	// Set once, before Serve; nil where the handler echoes. What the backend sends, and what follows from it, may come before it is set.
+	lease atomic.Pointer[upstream.Lease]
+	debts debts // under translation: requests that the backend has not answered
 
 	// The connection's goroutine owns these.
 	watch    keepalive.Watch
 	pinger   keepalive.Pinger
 	skip     int       // bytes of a dropped frame still to come
 	searched int       // bytes thrown away since the last good frame
+	flow     flow      // how fast the client sends
+	spoken   bool      // its first frame has come
 	look     time.Time // lingering: when to look whether it is done
 	held     bool      // reading is paused: the client's silence is ours, and says nothing of it
 	err      error
 
-	// ownFull: too much of what goes to the client is unsent; a hold has the same of its backend. Whoever drains clears its flag, and resumes reading
-	// when all others are clear too. A resume that comes before the pause prevents it, so none is lost.
-	ownFull   atomic.Bool
-	lingering atomic.Bool // the client will send no more, and waits for answers
+	// ownFull: too much of what goes to the client is unsent; upFull: the backend does not take more. Whoever drains clears its flag, and resumes reading
+	// when the other is clear too. A resume that comes before the pause prevents it, so none is lost.
+	ownFull, upFull atomic.Bool
+	lingering       atomic.Bool // the client will send no more, and waits for answers
 
 	framesIn, framesOut atomic.Uint64
 	bytesIn, bytesOut   atomic.Uint64
@@ -61,21 +65,37 @@ func newConn(nc net.Conn, s *settings, live *gateway.Live, now time.Time) *conn 
 	return c
 }
 
-// connect takes what the connection's frames need beyond itself, until release: the lease of the handler's own upstream. Those of its routes are taken when
-// there is a frame for them.
+// connect takes what the connection's frames need beyond itself, until release.
 func (c *conn) connect(of upstream.Client) (release func(), err error) {
-	c.leases.client = of
-	if c.s.upstream != nil {
-		if _, err := c.leases.of(c, c.s.upstream); err != nil {
-			return nil, err
-		}
+	if c.s.upstream == nil {
+		return func() {}, nil
 	}
-	return c.leases.release, nil
+	group := c.s.upstream.acquire()
+	up, err := group.Upstream()
+	if err != nil {
+		gateway.ReleaseGroup(group)
+		return nil, err
+	}
+	lease := up.Lease(c, of)
+	c.lease.Store(&lease)
+	lease.Resume() // for a Drained that found no lease yet
+	return func() {
+		lease.Close()
+		gateway.ReleaseGroup(group)
+	}, nil
+}
+
+// hold returns the connection's lease; nil: there is none, or not yet.
+func (c *conn) hold() upstream.Lease {
+	if l := c.lease.Load(); l != nil {
+		return *l
+	}
+	return nil
 }
 
 // resume has the clocks go on after a pause: the silence was ours.
 func (c *conn) resume(now time.Time) {
-	c.held = false
+	c.held, c.flow.until = false, time.Time{}
 	c.watch.Start(&c.s.limits, now)
 	if c.s.probe != nil {
 		c.pinger.Heard(now)
@@ -89,6 +109,7 @@ func (c *conn) note(now time.Time, p *piece, partial bool) {
 		c.watch.Note(now, false, false) // the frame that was begun has come to its end, in its time
 	}
 	c.watch.Note(now, p.whole, partial)
+	c.spoken = c.spoken || p.whole
 	if p.whole && c.s.probe != nil {
 		c.pinger.Heard(now)
 	}
@@ -122,17 +143,21 @@ func (c *conn) ending(err error) ending {
 
 // EOF implements transport.Logic. A client may close its sending side and wait for its answers; and what it sent last is sent on, also where it has to wait for a link.
 func (c *conn) EOF(now time.Time) transport.Next {
-	if c.leases.settled() {
+	lease := c.hold()
+	if lease == nil || settled(lease) {
 		return transport.Close
 	}
 	c.lingering.Store(true)
 	c.watch.Start(&keepalive.Limits{Idle: linger}, now)
 	c.look = now.Add(lingerLook)
-	if c.leases.settled() { // the last answer came between
+	if settled(lease) { // the last answer came between
 		return transport.Close
 	}
 	return transport.More
 }
+
+// settled says whether all that the client sent has gone to a backend, and all that it asked is answered.
+func settled(l upstream.Lease) bool { return l.Unanswered() == 0 && !l.Waiting() }
 
 // Tick implements transport.Logic.
 func (c *conn) Tick(now time.Time) transport.Next {
@@ -140,13 +165,16 @@ func (c *conn) Tick(now time.Time) transport.Next {
 	case c.ended.Load() != nil:
 		return transport.Close
 	case c.lingering.Load():
-		if c.leases.settled() || c.watch.Check(now) != nil {
+		if settled(c.hold()) || c.watch.Check(now) != nil {
 			return transport.Close
 		}
 		c.look = now.Add(lingerLook)
 		return transport.More
 	case c.held:
+		c.relent(now)
 		return transport.Pause
+	case c.tooSlow(now):
+		return c.fail(errFirstFrame)
 	}
 	if err := c.watch.Check(now); err != nil {
 		return c.fail(err)
@@ -169,30 +197,40 @@ func (c *conn) Deadline() time.Time {
 	case c.lingering.Load():
 		return keepalive.Earliest(c.watch.Deadline(), c.look)
 	case c.held:
-		return time.Time{}
-	case c.s.probe != nil:
-		return keepalive.Earliest(c.watch.Deadline(), c.pinger.Next())
-	default:
-		return c.watch.Deadline()
+		return c.flow.until
 	}
+	at := c.watch.Deadline()
+	if !c.spoken && c.s.firstFrame > 0 {
+		at = keepalive.Earliest(at, c.since.Add(c.s.firstFrame))
+	}
+	if c.s.probe != nil {
+		at = keepalive.Earliest(at, c.pinger.Next())
+	}
+	return at
 }
 
 // Drained implements transport.Logic: the client reads again.
 func (c *conn) Drained() {
 	c.ownFull.Store(false)
-	c.leases.resume()
-	if !c.leases.full() {
+	if lease := c.hold(); lease != nil {
+		lease.Resume()
+	}
+	if !c.upFull.Load() {
 		c.t.Resume()
 	}
 }
 
 // Info implements gateway.Conn.
 func (c *conn) Info() gateway.Info {
-	return gateway.Info{
+	i := gateway.Info{
 		Remote: c.t.NetConn().RemoteAddr(), Local: c.t.NetConn().LocalAddr(), Since: c.since,
 		FramesIn: c.framesIn.Load(), FramesOut: c.framesOut.Load(), BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
-		Unsent: c.t.Unsent(), Unanswered: c.leases.unanswered(), Upstream: c.leases.backends(),
+		Unsent: c.t.Unsent(),
 	}
+	if lease := c.hold(); lease != nil {
+		i.Unanswered, i.Upstream = lease.Unanswered(), lease.Backend()
+	}
+	return i
 }
 
 // Pending implements gateway.Conn.
@@ -204,6 +242,6 @@ func (c *conn) End(reason string) { c.end(ending{reason: reason}) }
 // Interface guards.
 var (
 	_ transport.Logic = (*conn)(nil)
-	_ upstream.Peer   = (*hold)(nil)
+	_ upstream.Peer   = (*conn)(nil)
 	_ gateway.Conn    = (*conn)(nil)
 )

@@ -5,19 +5,27 @@ import (
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/transport"
+	"github.com/caddy-gopr/caddy-gopr/upstream"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
-// piece is what is gathered while one piece of the stream is walked, to be sent with one write when it is used up; beside what goes to backends, which each hold
-// gathers for itself.
+// piece is what is gathered while one piece of the stream is walked, to be sent with one write each when it is used up.
 type piece struct {
-	b       []byte
-	frames  int // application frames of the piece
-	pongs   int
-	echoes  int
-	whole   bool    // at least one good frame
-	dropped bool    // at least one frame was dropped, to its end
-	own     *[]byte // answers of the gateway's own, borrowed; nil: none
+	b          []byte
+	lease      upstream.Lease // nil: echo
+	start, end int            // neighbouring application frames, not yet sent on: b[start:end]
+	run        int            // how many they are
+	asks       int            // and how many of them ask for an answer
+	frames     int            // application frames of the piece
+	pongs      int
+	echoes     int
+	allow      allow   // what the client's rates leave it
+	taken      int     // frames of any kind, dropped ones too
+	over       bool    // there is one more than they allow
+	whole      bool    // at least one good frame
+	dropped    bool    // at least one frame was dropped, to its end
+	own        *[]byte // answers of the gateway's own, borrowed; nil: none
+	up         *[]byte // frames in the backend's format, not yet sent on, borrowed; nil: none
 }
 
 // answers are the buffers for a piece's own answers.
@@ -32,16 +40,18 @@ func (c *conn) Data(now time.Time, b []byte) (used int, next transport.Next) {
 	if c.held {
 		c.resume(now)
 	}
+	c.upFull.Store(false)
 	c.ownFull.Store(false)
-	p := piece{b: b}
+	p := piece{b: b, lease: c.hold(), allow: c.flow.allow(c.s.rates, now.Sub(c.since))}
 	used, next = c.walk(&p, now)
 	c.note(now, &p, used < len(b) || c.skip > 0)
 	c.count(&p, used)
-	for _, h := range c.leases.all() {
-		h.forward()
-	}
+	c.forward(&p)
 	c.answer(&p)
-	if next == transport.More && (c.ownFull.Load() || c.leases.full()) {
+	if c.s.rates != nil && next == transport.More {
+		next = c.charge(&p, used, now)
+	}
+	if next == transport.More && (c.upFull.Load() || c.ownFull.Load()) {
 		c.held = true
 		next = transport.Pause
 	}
@@ -59,7 +69,12 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 			p.dropped = p.dropped || c.skip == 0
 		}
 		n, err := c.s.dec.Next(p.b[used:], &f)
+		if (n > 0 || err != nil) && (p.taken >= p.allow.frames || used >= p.allow.bytes) {
+			p.over = true
+			return used, transport.More
+		}
 		if err != nil {
+			p.taken++
 			drop, next := c.reject(p.b[used:], err)
 			if next == transport.Close {
 				return used, next
@@ -70,44 +85,95 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 		if n == 0 {
 			return used, transport.More
 		}
+		p.taken++
 		c.searched = 0
-		if !c.beat(p, &f, now) {
-			if err := c.take(p, used, used+n, &f); err != nil {
+		switch {
+		case c.beat(p, &f, now):
+		case c.s.commands != nil && !c.s.commands.Contains(f.Cmd): // a heartbeat's command, and not a heartbeat
+			if _, next := c.reject(p.b[used:], c.s.notAllowed(&f)); next == transport.Close {
+				return used, next
+			}
+			continue
+		case p.lease == nil:
+			c.echo(p, &f)
+		case c.s.translator != nil:
+			if err := c.translate(p, &f); err != nil {
 				if _, next := c.reject(p.b[used:], err); next == transport.Close {
 					return used, next
 				}
 				continue
 			}
+		default:
+			c.pass(p, used, used+n, &f)
 		}
 		p.whole = true
 		used += n
 	}
 }
 
-// take passes an application frame on: to the backends that its command says, or back.
-func (c *conn) take(p *piece, start, end int, f *wire.Frame) error {
-	if c.s.commands != nil && !c.s.commands.Contains(f.Cmd) { // a heartbeat's command, and not a heartbeat
-		return c.s.notAllowed(f)
+// pass adds an application frame to the run of its neighbours.
+func (c *conn) pass(p *piece, start, end int, f *wire.Frame) {
+	if start != p.end {
+		c.forward(p)
+		p.start = start
 	}
-	to := c.s.route(f.Cmd)
-	if to == nil {
-		if !c.s.echo { // there are routes, and none is the frame's
-			return c.s.notAllowed(f)
-		}
-		c.echo(p, f)
-		return nil
+	p.end = end
+	c.ask(p, c.s.asks(f))
+}
+
+// translate adds an application frame in the backend's format. What asks is for that format to say, where it can: it is what the backend goes by.
+func (c *conn) translate(p *piece, f *wire.Frame) error {
+	if p.up == nil {
+		p.up = answers.Get().(*[]byte)
 	}
-	h, err := c.leases.of(c, to)
+	t := &c.s.translator.up
+	b, out, err := t.append(*p.up, f, true)
+	if err == nil && (t.to.IsPing(&out) || t.to.IsPong(&out)) {
+		err = t.heartbeat(&out)
+	}
 	if err != nil {
-		return err
+		return &untranslatable{wire.RejectError{Reason: wire.ReasonMalformed, Got: uint64(f.Cmd), Want: uint64(f.Cmd), Skip: len(f.Raw)}, err}
 	}
-	if to.translator == nil {
-		h.pass(p.b, start, end, f)
-	} else if err := h.translate(f); err != nil {
-		return err
+	*p.up = b
+	asks := false
+	if t.to.HasPairing() {
+		asks = t.to.Asks(&out)
+	} else if asks = c.s.asks(f); asks {
+		c.debts.n.Add(1)
 	}
-	p.frames++
+	c.ask(p, asks)
 	return nil
+}
+
+// ask counts an application frame. A run never holds more requests than a lease takes at once.
+func (c *conn) ask(p *piece, asks bool) {
+	p.frames++
+	p.run++
+	if asks {
+		p.asks++
+		if p.asks >= c.s.maxAsks {
+			c.forward(p)
+		}
+	}
+}
+
+// forward sends the run to the backend.
+func (c *conn) forward(p *piece) {
+	run := p.b[p.start:p.end]
+	if p.up != nil {
+		run = *p.up
+	}
+	if p.run > 0 {
+		if p.lease.Send(run, p.run, p.asks) {
+			c.upFull.Store(true)
+		}
+		p.run, p.asks = 0, 0
+	}
+	p.start = p.end
+	if p.up != nil {
+		giveBack(p.up)
+		p.up = nil
+	}
 }
 
 // beat takes the frame if it is a heartbeat. The order matters to formats whose pong is the ping itself: it is the pong of who waits for it, else a ping.

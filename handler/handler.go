@@ -1,20 +1,21 @@
 // Package handler is layer4.handlers.gopr: it ends a framed protocol at the edge. It checks every frame, answers heartbeats, gives up the silent and the
 // dripping, and carries what is the application's to backends and back.
 //
-//	handler.go        the module: provision, validate, handle
-//	config.go         its JSON
-//	config_routes.go  frames with some commands, to other backends
-//	caddyfile.go      its Caddyfile
-//	settings.go       the configuration, compiled: one immutable value; settings_upstream.go, its backends
-//	format.go         what frames mean: heartbeats, requests, answers
-//	translate.go      frames of one format in another
-//	conn.go           the life of one connection, without I/O
-//	leases.go         its holds on groups of backends
-//	frames.go         a piece of the stream, frame by frame; part.go, what of it goes to one group
-//	reject.go         what becomes of frames that are not accepted
-//	peer.go           the connection as the upstream sees it
-//	reasons.go        why connections end: metric labels and log lines
-//	socket.go         which connection there is under Caddy's
+//	handler.go     the module: provision, validate, handle
+//	config.go      its JSON
+//	caddyfile.go   its Caddyfile
+//	settings.go    the configuration, compiled: one immutable value; settings_upstream.go, its backends
+//	config_limits.go, settings_limits.go  the same of limits
+//	door.go        who is let in
+//	flow.go        how fast a client may send: token buckets, in bucket.go
+//	format.go      what frames mean: heartbeats, requests, answers
+//	translate.go   frames of one format in another
+//	conn.go        the life of one connection, without I/O
+//	frames.go      a piece of the stream, frame by frame
+//	reject.go      what becomes of frames that are not accepted
+//	peer.go        the connection as the upstream sees it
+//	reasons.go     why connections end: metric labels and log lines
+//	socket.go      which connection there is under Caddy's
 package handler
 
 import (
@@ -36,7 +37,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "layer4.handlers.gopr", New: func() caddy.Module { return new(Handler) }}
 }
 
-// Provision compiles the settings, takes the handler's name, and holds its upstream groups. Nobody is dialled before the configuration starts.
+// Provision compiles the settings, takes the handler's name, and holds its upstream group. Nobody is dialled before the configuration starts.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	app, err := gateway.Of(ctx)
 	if err != nil {
@@ -52,18 +53,17 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.settings = s
 	h.live = gateway.AcquireLive(s.name)
-	for _, t := range s.targets() {
-		group := t.acquire()
-		h.groups = append(h.groups, group)
-		app.Use(group)
+	if s.upstream != nil {
+		h.group = s.upstream.acquire()
+		app.Use(h.group)
 	}
 	return nil
 }
 
 // Cleanup gives up what this instance holds. Its connections live on, and hold the same for themselves.
 func (h *Handler) Cleanup() error {
-	for _, group := range h.groups {
-		gateway.ReleaseGroup(group)
+	if h.group != nil {
+		gateway.ReleaseGroup(h.group)
 	}
 	if h.live != nil {
 		gateway.ReleaseLive(h.live)
@@ -73,16 +73,13 @@ func (h *Handler) Cleanup() error {
 
 // Handle serves one client connection until it ends. Ends that are part of a network's life are no errors: they are counted by reason, and logged.
 func (h *Handler) Handle(cx *layer4.Connection, _ layer4.Handler) error {
-	live := gateway.AcquireLive(h.settings.name)
-	defer gateway.ReleaseLive(live)
-	log := logging{live}
-	if !live.Admit(h.settings.maxConns) {
-		live.CountClosed(reasonConnections)
-		log.ended(cx.RemoteAddr(), ending{reason: reasonConnections}, gateway.Info{})
+	pass := enter(cx, h.settings.name, &h.settings.rules)
+	if pass == nil {
 		return nil
 	}
+	live, log := pass.Live, logging{pass.Live}
 	end := ending{reason: reasonPanic}
-	defer func() { live.Dismiss(end.reason) }()
+	defer func() { pass.Dismiss(end.reason) }()
 	defer func() {
 		if r := recover(); r != nil { // one connection's fault is not the process's
 			gateway.Log.Error("panic in a gopr connection", "handler", live.Name, "panic", r, "stack", string(debug.Stack()))

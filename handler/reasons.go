@@ -18,13 +18,18 @@ import (
 // Why a connection ended: the label of caddy_gopr_connections_closed_total and the word in the log. A frame that was not accepted is named by its wire.Reason:
 // magic, version, length, command, checksum, malformed.
 const (
-	reasonEOF          = "eof"             // the client closed
-	reasonNetwork      = "network"         // reset, or another error of the network
-	reasonIdle         = "idle_timeout"    // no complete frame in time
-	reasonFrame        = "frame_timeout"   // a frame begun and not completed in time
-	reasonHeartbeat    = "heartbeat"       // the gateway's probe was not answered in time
-	reasonWrite        = "write_timeout"   // the client does not read
-	reasonConnections  = "connections"     // limits connections
+	reasonEOF          = "eof"           // the client closed
+	reasonNetwork      = "network"       // reset, or another error of the network
+	reasonIdle         = "idle_timeout"  // no complete frame in time
+	reasonFrame        = "frame_timeout" // a frame begun and not completed in time
+	reasonHeartbeat    = "heartbeat"     // the gateway's probe was not answered in time
+	reasonWrite        = "write_timeout" // the client does not read
+	reasonConnections  = gateway.RefusedConnections
+	reasonPerIP        = gateway.RefusedPerIP
+	reasonBanned       = gateway.RefusedBanned
+	reasonFirstFrame   = "first_frame"     // limits first_frame
+	reasonFrameRate    = "frame_rate"      // limits frames, with exceed close
+	reasonByteRate     = "byte_rate"       // limits bytes, likewise
 	reasonUpstreamLost = "upstream_lost"   // the link died with a request unanswered, or on_loss close
 	reasonUpstream     = "upstream_error"  // the group is gone, or its links die under this client
 	reasonWait         = "upstream_wait"   // no room on a link in time, or too many wait
@@ -62,6 +67,12 @@ func endingOf(err error) ending {
 		return ending{reason: reasonIdle}
 	case errors.Is(err, keepalive.ErrFrameTimeout):
 		return ending{reason: reasonFrame}
+	case errors.Is(err, errFirstFrame):
+		return ending{reason: reasonFirstFrame}
+	case errors.Is(err, errFrameRate):
+		return ending{reason: reasonFrameRate}
+	case errors.Is(err, errByteRate):
+		return ending{reason: reasonByteRate}
 	case errors.Is(err, errProbe):
 		return ending{reason: reasonHeartbeat}
 	case errors.Is(err, transport.ErrWriteTimeout):

@@ -1,7 +1,9 @@
 package handler
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/gateway"
@@ -16,7 +18,6 @@ const (
 	defaultFrameTimeout = 10 * time.Second
 	defaultIdleTimeout  = 45 * time.Second // 1.5 times the 30 s at which clients ping
 	defaultWriteTimeout = 10 * time.Second
-	defaultPending      = 1 << 20
 
 	onInvalidClose = "close"
 	onInvalidDrop  = "drop"
@@ -25,46 +26,23 @@ const (
 
 // settings is a handler's configuration, compiled. It is never changed: connections share it, and outlive the handler with it.
 type settings struct {
-	name      string
-	dialect   // of the clients
-	dec       *wire.Decoder
-	commands  *wire.CommandSet // what the application may use; nil: all
-	cmdOffset int              // where a frame has its command
-	drop      bool
-	echo      bool
-	maxConns  int
-	limits    keepalive.Limits
-	probe     *keepalive.Heartbeat // nil: clients are not pinged
-	tcp       keepalive.TCP
-	transport transport.Options
-	routes    []*target // the first that has a frame's command takes it
-	upstream  *target   // takes all others; nil: they are echoed, or not accepted
-}
-
-// target is a group of backends, and how frames are put to it.
-type target struct {
-	group
-	commands   *wire.CommandSet // of a route
+	name       string
+	dialect    // of the clients
+	dec        *wire.Decoder
+	commands   *wire.CommandSet // what the application may use; nil: all
+	cmdOffset  int              // where a frame has its command
 	translator *translator      // nil: the backends speak as the clients do
 	maxAsks    int              // requests that may go to a lease at once
-}
-
-// route returns where frames with a command go; nil: to no backend.
-func (s *settings) route(cmd uint32) *target {
-	for _, t := range s.routes {
-		if t.commands.Contains(cmd) {
-			return t
-		}
-	}
-	return s.upstream
-}
-
-// targets are all the groups of backends that frames may go to.
-func (s *settings) targets() []*target {
-	if s.upstream == nil {
-		return s.routes
-	}
-	return append([]*target{s.upstream}, s.routes...)
+	drop       bool
+	echo       bool
+	rules      gateway.Rules // of the door
+	limits     keepalive.Limits
+	firstFrame time.Duration        // 0: no limit of its own
+	rates      *rates               // nil: as fast as they like
+	probe      *keepalive.Heartbeat // nil: clients are not pinged
+	tcp        keepalive.TCP
+	transport  transport.Options
+	upstream   *group // nil where echo is set
 }
 
 // group is what it takes to hold the upstream group of these settings.
@@ -80,13 +58,13 @@ func (g *group) acquire() *gateway.Group {
 // compile checks the configuration and fills in the defaults. Its errors say what would be right.
 func (h *Handler) compile() (*settings, error) {
 	s := &settings{
-		name:   h.Name,
+		name: h.Name, maxAsks: math.MaxInt,
 		limits: keepalive.Limits{Idle: defaultIdleTimeout, Frame: defaultFrameTimeout},
 	}
 	if s.name == "" {
 		s.name = defaultName
 	}
-	for _, step := range []func(*settings) error{h.compileFormat, h.compileTimes, h.compileHeartbeat, h.compileLimits, h.compileTarget, h.compileRoutes} {
+	for _, step := range []func(*settings) error{h.compileFormat, h.compileTimes, h.compileHeartbeat, h.compileLimits, h.compileTarget} {
 		if err := step(s); err != nil {
 			return nil, fmt.Errorf("gopr handler %q: %w", s.name, err)
 		}
@@ -98,14 +76,17 @@ func (h *Handler) compileFormat(s *settings) (err error) {
 	if s.dialect, err = h.dialect(); err != nil {
 		return err
 	}
-	s.cmdOffset = s.format.Layout().Cmd.Offset
 	rules := wire.Rules{Versions: h.Versions, MaxPayload: h.MaxPayload, From: wire.FromClient}
 	if len(h.Commands) > 0 {
-		ranges, err := commandRanges(h.Commands)
-		if err != nil {
-			return err
+		var ranges []wire.CommandRange
+		for _, c := range h.Commands {
+			r, err := wire.ParseCommandRange(c)
+			if err != nil {
+				return err
+			}
+			ranges = append(ranges, r)
 		}
-		s.commands = wire.NewCommandSet(ranges...)
+		s.commands, s.cmdOffset = wire.NewCommandSet(ranges...), s.format.Layout().Cmd.Offset
 		beats, all := s.beats()
 		rules.Commands = wire.NewCommandSet(append(ranges, beats...)...)
 		if all { // then the list is for who knows what is no heartbeat; the decoder only checks that it can be
@@ -162,25 +143,8 @@ func (h *Handler) compileHeartbeat(s *settings) error {
 	return nil
 }
 
-func (h *Handler) compileLimits(s *settings) error {
-	s.transport.High = defaultPending
-	if l := h.Limits; l != nil {
-		if l.Connections < 0 {
-			return fmt.Errorf("limits connections %d is negative: give the most connections, or 0 for no limit", l.Connections)
-		}
-		if l.Pending < 0 {
-			return fmt.Errorf("limits pending %d is negative: give a size such as 1MiB", l.Pending)
-		}
-		s.maxConns = l.Connections
-		s.transport.High = orDefault(l.Pending, defaultPending)
-	}
-	return nil
-}
-
 func (h *Handler) compileTarget(s *settings) error {
 	switch {
-	case h.Respond == "" && h.Upstream == nil && len(h.Routes) > 0:
-		return nil
 	case h.Respond == "" && h.Upstream == nil:
 		return fmt.Errorf("there is nowhere to send frames: add `upstream host:port`, or `respond echo`")
 	case h.Respond != "" && h.Upstream != nil:
@@ -191,11 +155,16 @@ func (h *Handler) compileTarget(s *settings) error {
 	case h.Respond != "":
 		return fmt.Errorf("unknown respond %q: %s", h.Respond, respondEcho)
 	}
-	t, err := h.compileUpstream(s, h.Upstream, s.name)
+	cfg, err := h.compileUpstream(s)
 	if err != nil {
 		return fmt.Errorf("upstream: %w", err)
 	}
-	s.upstream = t
+	key, err := json.Marshal(h.Upstream)
+	if err != nil {
+		return err
+	}
+	cfg.Logger = gateway.Log.With("handler", s.name)
+	s.upstream = &group{handler: s.name, name: s.name, key: identity(cfg.Format) + fmt.Sprint(cfg.Versions) + string(key), cfg: cfg}
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-gopr/caddy-gopr/gateway"
 	"github.com/caddy-gopr/caddy-gopr/keepalive"
 	"github.com/caddy-gopr/caddy-gopr/upstream"
 )
@@ -31,7 +32,13 @@ const every = `gopr devices {
 	tcp_keepalive 30s 5s 3
 	limits {
 		connections 1000
+		per_ip      10
+		frames      1000/s 2000
+		bytes       1MiB/m
+		exceed      close
 		pending     64KiB
+		flapping    15/1m ban 5m
+		first_frame 3s
 	}
 	upstream 10.0.0.1:9000 unix//run/backend.sock {
 		to            10.0.0.2:9000
@@ -93,8 +100,14 @@ func TestEveryOption(t *testing.T) {
 		{"heartbeat pong", s.pong, Control{1, 2}},
 		{"heartbeat probe", *s.probe, keepalive.Heartbeat{Interval: time.Minute, Timeout: 30 * time.Second, Jitter: 0.1}},
 		{"tcp_keepalive", s.tcp, keepalive.TCP{Idle: 30 * time.Second, Interval: 5 * time.Second, Count: 3}},
-		{"limits connections", s.maxConns, 1000},
+		{"limits connections", s.rules.Connections, 1000},
+		{"limits per_ip", s.rules.PerAddress, 10},
+		{"limits frames", *s.rates.frames, rate{perSecond: 1000, burst: 2000}},
+		{"limits bytes", *s.rates.bytes, rate{perSecond: (1 << 20) / 60.0, burst: 1 << 20}},
+		{"limits exceed", s.rates.close, true},
 		{"limits pending", s.transport.High, 65536},
+		{"limits flapping", s.rules.Flapping, gateway.Flapping{Connects: 15, Within: time.Minute, Ban: 5 * time.Minute}},
+		{"limits first_frame", s.firstFrame, 3 * time.Second},
 		{"respond", s.echo, false},
 		{"upstream, to", s.upstream.cfg.Backends, []string{"10.0.0.1:9000", "unix//run/backend.sock", "10.0.0.2:9000"}},
 		{"connections min", s.upstream.cfg.MinLinks, -1},
@@ -132,7 +145,9 @@ func TestDefaults(t *testing.T) {
 		{"heartbeat ping", s.ping, Control{1, 1}},
 		{"heartbeat pong", s.pong, Control{2, 2}},
 		{"tcp_keepalive", s.tcp, keepalive.TCP{Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 9}},
-		{"limits connections", s.maxConns, 0},
+		{"limits connections, per_ip, flapping", s.rules, gateway.Rules{}},
+		{"limits frames, bytes", s.rates, (*rates)(nil)},
+		{"limits first_frame", s.firstFrame, time.Duration(0)},
 		{"limits pending", s.transport.High, 1 << 20},
 	}
 	for _, tt := range tests {
@@ -237,6 +252,14 @@ func TestMistakesInJSON(t *testing.T) {
 		{"keepalive", `{"tcp_keepalive": {"count": 128}, ` + echo + `}`, "tcp keepalive count 128 is out of range: give 1 to 127, or 0 for 9"},
 		{"limits connections", `{"limits": {"connections": -1}, ` + echo + `}`, "limits connections -1 is negative: give the most connections, or 0 for no limit"},
 		{"limits pending", `{"limits": {"pending": -1}, ` + echo + `}`, "limits pending -1 is negative: give a size such as 1MiB"},
+		{"limits per_ip", `{"limits": {"per_ip": -1}, ` + echo + `}`, "limits per_ip -1 is negative: give the most connections of one address, such as 1000, or 0 for no limit"},
+		{"limits frames", `{"limits": {"frames": {"amount": 0}}, ` + echo + `}`, "limits frames: an amount of 0 lets nobody send: give one such as 1000/s, or leave the option out for no limit"},
+		{"limits bytes", `{"limits": {"bytes": {"amount": 1, "per": "2h"}}, ` + echo + `}`, "limits bytes: a rate is so much in a time of up to 1h0m0s, and 2h0m0s is none: write it as 1MiB/s"},
+		{"a negative burst", `{"limits": {"frames": {"amount": 1, "burst": -1}}, ` + echo + `}`, "limits frames: burst -1 is negative: give how much may come at once, or 0 for the amount"},
+		{"exceed", `{"limits": {"frames": {"amount": 1}, "exceed": "drop"}, ` + echo + `}`, `unknown limits exceed "drop": delay or close`},
+		{"exceed of nothing", `{"limits": {"exceed": "close"}, ` + echo + `}`, "limits exceed says what becomes of who exceeds frames or bytes, and neither is given: add one, such as `frames 1000/s`"},
+		{"flapping", `{"limits": {"flapping": {"connects": 15, "within": "1m"}}, ` + echo + `}`, "limits flapping: 15 connects within 1m0s and a ban of 0s: all three must be above 0, as in `flapping 15/1m ban 5m`"},
+		{"a negative first_frame", `{"limits": {"first_frame": -1}, ` + echo + `}`, "limits first_frame -1ns is negative: give a time such as 3s, or 0 for no limit"},
 		{"no backend", `{"upstream": {}}`, "upstream: upstream has no backend: name at least one, such as 127.0.0.1:9000"},
 		{"no address", `{"upstream": {"backends": ["backend"]}}`, `upstream: backend "backend" is no address: write it as host:port, such as 10.0.0.1:9000, or unix//path`},
 		{"no port", `{"upstream": {"backends": ["backend:99999"]}}`, `upstream: backend "backend:99999" has no valid port: a number from 1 to 65535`},

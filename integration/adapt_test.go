@@ -177,8 +177,8 @@ func in(block string) string {
 func TestMistakes(t *testing.T) {
 	const echo = "respond echo"
 	tests := []struct{ name, text, want string }{
-		{"an unknown option", in("idle 45s\n" + echo), `gopr has no option "idle"; it has commands, format, frame_timeout, heartbeat, idle_timeout, limits, max_payload, on_invalid, respond, route, tcp_keepalive, upstream, versions, write_timeout, at Caddyfile:6`},
-		{"an unknown limit", in("limits {\nper_ip 5\n}\n" + echo), `limits has no option "per_ip"; it has connections, pending, at Caddyfile:7`},
+		{"an unknown option", in("idle 45s\n" + echo), `gopr has no option "idle"; it has commands, format, frame_timeout, heartbeat, idle_timeout, limits, max_payload, on_invalid, respond, tcp_keepalive, upstream, versions, write_timeout, at Caddyfile:6`},
+		{"an unknown limit", in("limits {\nper_host 5\n}\n" + echo), `limits has no option "per_host"; it has bytes, connections, exceed, first_frame, flapping, frames, pending, per_ip, at Caddyfile:7`},
 		{"an option twice", in(echo + "\nversions 1\nversions 2"), "gopr versions is given twice: once is enough, at Caddyfile:8"},
 		{"a duration that is none", in("idle_timeout 45\n" + echo), "idle_timeout: \"45\" is no duration: write it as `idle_timeout 45s`, at Caddyfile:6"},
 		{"a negative duration", in("frame_timeout -1s\n" + echo), "frame_timeout: \"-1s\" is negative: write it as `frame_timeout 10s`, at Caddyfile:6"},
@@ -189,6 +189,9 @@ func TestMistakes(t *testing.T) {
 		{"an argument too many", in("idle_timeout 45s 60s\n" + echo), "idle_timeout has 2 arguments: write it as `idle_timeout 45s`, at Caddyfile:6"},
 		{"a heartbeat of one number", in("heartbeat {\nping 0x01\n}\n" + echo), "ping has 1 arguments: write it as `ping 0x01 0x01`, at Caddyfile:7"},
 		{"a block where none is", in("idle_timeout 45s {\nx\n}\n" + echo), "idle_timeout takes no block: write it as `idle_timeout 45s`, at Caddyfile:7"},
+		{"a rate without its time", in("limits {\nframes 1000\n}\n" + echo), "frames: \"1000\" does not say in which time: write it as `frames 1000/s 2000`, at Caddyfile:7"},
+		{"a rate of words", in("limits {\nbytes much/s\n}\n" + echo), "bytes: \"much\" is no size: write it as `bytes 1MiB/s 4MiB`, at Caddyfile:7"},
+		{"a ban that is not called one", in("limits {\nflapping 15/1m for 5m\n}\n" + echo), "flapping: \"for\" where \"ban\" should be: write it as `flapping 15/1m ban 5m`, at Caddyfile:7"},
 		{"a word where a block is", in("limits 100\n" + echo), "limits takes a block, not \"100\": write `limits { … }`, at Caddyfile:6"},
 		{"two names", strings.Replace(in(echo), "devices", "devices more", 1), "\"more\" is one argument too many: gopr takes a name and a block, as in `gopr devices { … }`, at Caddyfile:5"},
 
@@ -230,7 +233,7 @@ func TestUnknownJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range []string{`"idle": "45s"`, `"limits": {"per_ip": 5}`, `"heartbeat": {"pnig": {}}`} {
+	for _, word := range []string{`"idle": "45s"`, `"limits": {"per_host": 5}`, `"heartbeat": {"pnig": {}}`} {
 		wrong := strings.Replace(string(config), `"respond":"echo"`, `"respond":"echo",`+word, 1)
 		if wrong == string(config) {
 			t.Fatalf("no place for %s in %s", word, config)

@@ -13,9 +13,8 @@ type Conn struct {
 	// Set by New, never changed.
 	nc    net.Conn
 	raw   syscall.RawConn // nil where the connection can't be asked whether it is readable
+	opt   *Options
 	logic Logic
-
-	opt options
 
 	// The goroutine in Serve owns these.
 	rest       []byte  // read, not yet used; in piece, in own, or a small copy
@@ -66,8 +65,7 @@ const (
 // read and written by its own methods, and its deadlines must work. No deadline may be set on it, and the handshake of a TLS connection must be
 // complete: one that a deadline cuts short can't be taken up again. opt may be nil: all defaults. The caller must call Serve, which closes nc.
 func New(nc net.Conn, opt *Options, l Logic) *Conn {
-	c := &Conn{nc: nc, logic: l}
-	c.opt.now.Store(opt)
+	c := &Conn{nc: nc, opt: opt, logic: l}
 	if tcp, ok := nc.(*net.TCPConn); ok && rawIO {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			c.raw = raw

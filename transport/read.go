@@ -35,7 +35,8 @@ func (c *Conn) readRaw() (Next, error) {
 func (c *Conn) readable(fd uintptr) bool {
 	for {
 		p, n := c.take()
-		got, err := syscall.Read(int(fd), (*p)[n:])
+		to := (*p)[n:min(len(*p), n+c.opt.readMax())]
+		got, err := syscall.Read(int(fd), to)
 		if got <= 0 {
 			c.keep(p, (*p)[:n])
 			switch {
@@ -57,7 +58,7 @@ func (c *Conn) readable(fd uintptr) bool {
 		}
 		now := time.Now()
 		used, next := c.logic.Data(now, (*p)[:n+got])
-		filled := n+got == len(*p)
+		filled := got == len(to)
 		c.keep(p, (*p)[used:n+got])
 		c.next, c.readAt, c.unsettled = next, now, true
 		// Deadlines are looked at where RawConn.Read begins and where it waits. A peer that sends faster than we read fills piece after piece

@@ -11,7 +11,6 @@
 //	write.go       writing: at once if the socket takes it, else by a writer that lives while bytes are left
 //	append.go      writing in two steps, so that many writers share one system call
 //	close.go       last words, and the end
-//	options.go     other options for a connection that lives
 //	buffer.go      the buffers that connections borrow
 //
 // An idle TCP connection holds no buffer, no timer of its own beside the poller's, and one goroutine.
@@ -61,7 +60,7 @@ type Logic interface {
 	Drained()
 }
 
-// Options bound what a connection holds and waits for. One value is shared by many connections and is never changed; Conn.SetOptions gives a connection another.
+// Options bound what a connection holds and waits for. One value is shared by many connections and is not changed while they live.
 type Options struct {
 	// WriteTimeout is how long the peer may take no byte while there are bytes for it, before the connection ends with ErrWriteTimeout. It is
 	// kept to an eighth of it. What counts is what the socket takes, and a full one takes more only when a good part of its send buffer (a third,
@@ -70,6 +69,8 @@ type Options struct {
 	WriteTimeout time.Duration
 	// High is the number of unsent bytes beyond which Write reports full. 0: 1 MiB.
 	High int
+	// ReadMax is the most that one read brings of a plain TCP connection: so much of a peer that sends faster than the logic takes it may have to be held. 0: 128 KiB.
+	ReadMax int
 }
 
 const (
@@ -92,6 +93,13 @@ func (o *Options) high() int {
 		return defaultHigh
 	}
 	return o.High
+}
+
+func (o *Options) readMax() int {
+	if o == nil || o.ReadMax <= 0 {
+		return pieceSize
+	}
+	return o.ReadMax
 }
 
 var (

@@ -200,8 +200,7 @@ func (c *Conn) extend() bool {
 	if c.werr != nil {
 		return false
 	}
-	at := now.Add(timeout)
-	if moved := at.Sub(c.warmed); !c.closing && (moved > timeout/8 || moved < 0) { // back: SetOptions
+	if at := now.Add(timeout); !c.closing && at.Sub(c.warmed) > timeout/8 {
 		c.warmed = at
 		_ = c.nc.SetWriteDeadline(at)
 	}

@@ -1,0 +1,97 @@
+package gateway
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Rules are what it takes to be let in at a handler's door. 0 is no limit.
+type Rules struct {
+	Connections int // of all clients at a time
+	PerAddress  int // of one address at a time
+	Flapping    Flapping
+}
+
+// Why a client was not let in: reasons beside those of the handler.
+const (
+	RefusedConnections = "connections" // limits connections
+	RefusedPerIP       = "per_ip"      // limits per_ip
+	RefusedBanned      = "banned"      // limits flapping
+)
+
+// door counts who has been let in by address, and who knocks too often.
+type door struct {
+	mu       sync.Mutex // guards all below
+	inside   map[netip.Addr]int
+	knocking flappers
+}
+
+// Pass is one client that was let in. It is given back with Dismiss.
+type Pass struct {
+	Live *Live
+	addr netip.Addr // where it is counted; zero: nowhere
+}
+
+// Enter lets a client in, or says why not, and counts that. The cheapest refusal comes first. The caller holds the Live; so does the pass, as AcquireLive does.
+func (l *Live) Enter(rules *Rules, remote net.Addr, now time.Time) (p *Pass, refused string) {
+	addr, known := netip.Addr{}, false
+	if rules.PerAddress > 0 || rules.Flapping.Connects > 0 {
+		addr, known = who(remote)
+	}
+	counted := known && rules.PerAddress > 0
+	if known {
+		refused = l.door.enter(rules, addr, now)
+	}
+	if refused == "" && !l.Admit(rules.Connections) {
+		refused = RefusedConnections
+		if counted {
+			l.door.leave(addr)
+		}
+	}
+	if refused != "" {
+		l.CountClosed(refused)
+		return nil, refused
+	}
+	p = &Pass{Live: AcquireLive(l.Name)}
+	if counted {
+		p.addr = addr
+	}
+	return p, ""
+}
+
+// Dismiss counts the client out, with the reason for its end.
+func (p *Pass) Dismiss(reason string) {
+	if p.addr.IsValid() {
+		p.Live.door.leave(p.addr)
+	}
+	p.Live.Dismiss(reason)
+	ReleaseLive(p.Live)
+}
+
+func (d *door) enter(rules *Rules, addr netip.Addr, now time.Time) (refused string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if rules.Flapping.Connects > 0 && d.knocking.connect(addr, &rules.Flapping, now) {
+		return RefusedBanned
+	}
+	if rules.PerAddress > 0 {
+		if d.inside[addr] >= rules.PerAddress {
+			return RefusedPerIP
+		}
+		if d.inside == nil {
+			d.inside = make(map[netip.Addr]int)
+		}
+		d.inside[addr]++
+	}
+	return ""
+}
+
+func (d *door) leave(addr netip.Addr) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.inside[addr]--; d.inside[addr] <= 0 {
+		delete(d.inside, addr)
+	}
+}
