@@ -69,7 +69,7 @@ type Conn struct {
 	format *wire.Format
 	dec    *wire.Decoder
 	beat   *keepalive.Heartbeat // nil: no pings
-	t      *transport.Conn
+	t      transport.Conn
 	r      Receiver
 
 	// The connection's goroutine owns these.

@@ -16,7 +16,7 @@ import (
 // what to write, what to forward, and why to end.
 type conn struct {
 	// Set before Serve, never changed.
-	t     *transport.Conn
+	t     transport.Conn
 	s     *settings
 	live  *gateway.Live
 	since time.Time

@@ -33,12 +33,18 @@ func pingPong(t testing.TB, peer net.Conn, frame []byte) {
 	}
 }
 
-// A piece in and a frame out allocate nothing on the raw path.
-func TestRawPathDoesNotAllocate(t *testing.T) {
+// A piece in and a frame out allocate nothing on the raw path, and on an event loop.
+func TestRoundTripDoesNotAllocate(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector has sync.Pool forget what it holds")
 	}
-	peer, frame := echo(t, networks[0]), make([]byte, 64)
+	for _, n := range []network{networks[0], networks[4]} {
+		t.Run(n.name, func(t *testing.T) { roundTripDoesNotAllocate(t, n) })
+	}
+}
+
+func roundTripDoesNotAllocate(t *testing.T, n network) {
+	peer, frame := echo(t, n), make([]byte, 64)
 	const rounds = 10_000
 	for range 100 {
 		pingPong(t, peer, frame)
@@ -60,9 +66,15 @@ func TestSegmentsDoNotAllocate(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector has sync.Pool forget what it holds")
 	}
+	for _, n := range []network{networks[0], networks[4]} {
+		t.Run(n.name, func(t *testing.T) { segmentsDoNotAllocate(t, n) })
+	}
+}
+
+func segmentsDoNotAllocate(t *testing.T, n network) {
 	const frames, frame, segment = 20, 15_000, 50
 	given := make(chan struct{}, 1)
-	s := start(t, networks[0], nil, &life{data: func(_ time.Time, b []byte) (int, Next) {
+	s := start(t, n, nil, &life{data: func(_ time.Time, b []byte) (int, Next) {
 		given <- struct{}{}
 		return len(b) - len(b)%frame, More
 	}}).run(t)
@@ -85,6 +97,7 @@ func BenchmarkEcho(b *testing.B) {
 		name string
 		peer func(testing.TB) net.Conn
 	}{
+		{"loop", func(t testing.TB) net.Conn { return echo(t, networks[4]) }},
 		{"raw", func(t testing.TB) net.Conn { return echo(t, networks[0]) }},
 		{"portable", func(t testing.TB) net.Conn { return echo(t, networks[1]) }},
 		{"tls", func(t testing.TB) net.Conn { return echo(t, networks[3]) }},

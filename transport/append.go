@@ -2,9 +2,7 @@ package transport
 
 import "runtime"
 
-// Append keeps a copy of b for the next Flush, Write or Close. Many that append to one connection leave with one system call. It returns what [Conn.Write]
-// returns. Whoever appends must flush, whatever it reports: what nobody flushes stays, and Drained with it.
-func (c *Conn) Append(b []byte) (full bool, err error) {
+func (c *goroutineConn) Append(b []byte) (full bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -22,9 +20,7 @@ func (c *Conn) Append(b []byte) (full bool, err error) {
 	return c.full, nil
 }
 
-// Flush sends what was appended. atOnce tries it in the calling goroutine, as Write does: for a lone request, which must not wait for anybody. Otherwise a writer
-// does it that first lets the goroutines run that are ready to, so that they can append what they have.
-func (c *Conn) Flush(atOnce bool) {
+func (c *goroutineConn) Flush(atOnce bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.busy || c.out == nil || c.werr != nil || c.closing {

@@ -98,8 +98,7 @@ func TestFullAppendIsDrained(t *testing.T) {
 		for _, atOnce := range []bool{true, false} {
 			for _, size := range []int{101, plug} {
 				drained := make(chan struct{}, 10)
-				s := start(t, n, &Options{High: 100}, &life{drained: func() { drained <- struct{}{} }})
-				narrow(t, s.nc, s.peer)
+				s := startNarrow(t, n, &Options{High: 100}, &life{drained: func() { drained <- struct{}{} }})
 				s.run(t)
 				for range 3 {
 					if full, err := s.Append(make([]byte, size)); !full || err != nil {

@@ -30,19 +30,25 @@ func returnPiece(p *[]byte) {
 	}
 }
 
+// unread is what a connection has read, and its logic has not used yet.
+type unread struct {
+	rest  []byte  // the bytes; in piece, or a small copy
+	piece *[]byte // borrowed; kept only while a large frame is unfinished
+}
+
 // take returns a piece that begins with the n bytes not yet used, and has room behind them.
-func (c *Conn) take() (p *[]byte, n int) {
-	p, c.piece = c.piece, nil
+func (u *unread) take() (p *[]byte, n int) {
+	p, u.piece = u.piece, nil
 	if p != nil {
-		n = toFront(p, c.rest)
-		c.rest = nil
+		n = toFront(p, u.rest)
+		u.rest = nil
 	} else {
 		p = borrowPiece()
-		if len(c.rest) > len(*p) {
-			p = larger(p, len(c.rest))
+		if len(u.rest) > len(*p) {
+			p = larger(p, len(u.rest))
 		}
-		n = copy(*p, c.rest)
-		c.rest = c.rest[:0]
+		n = copy(*p, u.rest)
+		u.rest = u.rest[:0]
 	}
 	if n == len(*p) {
 		p = larger(p, n)
@@ -50,17 +56,17 @@ func (c *Conn) take() (p *[]byte, n int) {
 	return p, n
 }
 
-// keep stores what is left of a piece, and gives the piece back unless what is left is large. c.rest is not in p.
-func (c *Conn) keep(p *[]byte, rest []byte) {
+// keep stores what is left of a piece, and gives the piece back unless what is left is large. u.rest is not in p.
+func (u *unread) keep(p *[]byte, rest []byte) {
 	if len(rest) > holdAbove {
 		n := toFront(p, rest)
-		c.piece, c.rest = p, (*p)[:n]
+		u.piece, u.rest = p, (*p)[:n]
 		return
 	}
-	if cap(c.rest) > keptRest && len(rest) <= keptRest {
-		c.rest = nil // grown for a large frame; while one is coming in, its buffer grows by doubling
+	if cap(u.rest) > keptRest && len(rest) <= keptRest {
+		u.rest = nil // grown for a large frame; while one is coming in, its buffer grows by doubling
 	}
-	c.rest = append(c.rest[:0], rest...)
+	u.rest = append(u.rest[:0], rest...)
 	returnPiece(p)
 }
 
@@ -81,12 +87,22 @@ func larger(p *[]byte, n int) *[]byte {
 	return &b
 }
 
-// release gives up all read buffers, and the bytes in them.
-func (c *Conn) release() {
-	if c.piece != nil {
-		returnPiece(c.piece)
+// used takes n bytes off the front, and gives the piece back when little is left.
+func (u *unread) used(n int) {
+	u.rest = u.rest[n:]
+	if p := u.piece; p != nil && len(u.rest) <= holdAbove {
+		rest := u.rest
+		u.piece, u.rest = nil, nil
+		u.keep(p, rest)
 	}
-	c.piece, c.rest, c.own = nil, nil, nil
+}
+
+// release gives up the bytes, and what holds them.
+func (u *unread) release() {
+	if u.piece != nil {
+		returnPiece(u.piece)
+	}
+	u.piece, u.rest = nil, nil
 }
 
 var outs = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}

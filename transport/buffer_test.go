@@ -13,7 +13,7 @@ import (
 )
 
 // held is what a Conn holds for reading. Its owner calls it.
-func (c *Conn) held() (n int) {
+func (c *goroutineConn) held() (n int) {
 	if c.piece != nil {
 		n += len(*c.piece)
 	} else if c.raw != nil {
@@ -38,7 +38,7 @@ func TestKeptRestIsItsOwn(t *testing.T) {
 				want := stream(size)
 				b := make([]byte, pieceSize)
 				copy(b[at:], want)
-				c, p := &Conn{}, &b
+				c, p := &unread{}, &b
 				c.keep(p, b[at:at+size])
 				if kept := c.piece != nil; kept != (size > holdAbove) {
 					t.Errorf("holds the piece: %v", kept)
@@ -76,7 +76,7 @@ func TestRestSurvivesThePool(t *testing.T) {
 			off += used
 			return used
 		}
-		c := &Conn{logic: &life{data: func(_ time.Time, b []byte) (int, Next) { return use(b), More }}}
+		c := &goroutineConn{logic: &life{data: func(_ time.Time, b []byte) (int, Next) { return use(b), More }}}
 		if r.IntN(2) == 0 { // what Serve was given
 			end = r.IntN(3 * pieceSize)
 			c.rest = bytes.Clone(want[:end])
@@ -163,7 +163,8 @@ func TestIdleHoldsNothing(t *testing.T) {
 				return len(b) - len(b)%2_000, More
 			}
 			l.tick = func(now time.Time) Next {
-				holds := fmt.Sprintf("piece: %v, rest: %d, own: %d, unsettled: %v", s.piece != nil, cap(s.rest), cap(s.own), s.unsettled)
+				c := s.goroutine()
+				holds := fmt.Sprintf("piece: %v, rest: %d, own: %d, unsettled: %v", c.piece != nil, cap(c.rest), cap(c.own), c.unsettled)
 				next = time.Time{}
 				if how == "by itself" && holds != want {
 					next = now.Add(settle / 4) // a machine may be slow
@@ -257,8 +258,7 @@ func TestUnsentBuffersAreNotShared(t *testing.T) {
 	}
 	var pairs []pair
 	for i := range conns {
-		s := start(t, networks[i%2], nil, &life{})
-		narrow(t, s.nc, s.peer)
+		s := startNarrow(t, networks[[]int{0, 1, 4}[i%3]], nil, &life{})
 		pairs = append(pairs, pair{s.run(t), byte(i + 1)})
 	}
 	for range 10 {

@@ -7,7 +7,7 @@ import (
 )
 
 // close ends the connection, and returns when nothing of it runs any more. politely: what is unsent may still be sent, within lastWords.
-func (c *Conn) close(politely bool) {
+func (c *goroutineConn) close(politely bool) {
 	until := time.Now().Add(min(lastWords, c.opt.writeTimeout()))
 	c.mu.Lock()
 	c.closing = true
@@ -36,7 +36,7 @@ func (c *Conn) close(politely bool) {
 		_ = under.NetConn().Close()
 	}
 	_ = c.nc.Close()
-	c.release()
+	c.forget()
 }
 
 // aMoment is how long a closing connection waits for bytes of the peer that would make closing a reset.
@@ -45,7 +45,7 @@ const aMoment = time.Millisecond
 // linger reads what the peer is still sending, and forgets it, until the peer has seen our end and closes, too, or the time for last words is over. For a
 // socket that is closed while bytes are unread resets the connection, and drops what it has not sent yet: our last words.
 // Where nothing is unread, which is the rule, the connection is closed at once.
-func (c *Conn) linger(until time.Time) {
+func (c *goroutineConn) linger(until time.Time) {
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	if !ok {
 		return

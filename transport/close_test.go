@@ -17,8 +17,7 @@ func TestLastWords(t *testing.T) {
 		for _, size := range []int{1, 1000, plug} {
 			want := stream(size)
 			l := &life{}
-			s := start(t, n, nil, l)
-			narrow(t, s.nc, s.peer)
+			s := startNarrow(t, n, nil, l)
 			l.data = func(_ time.Time, b []byte) (int, Next) {
 				if _, err := s.Write(want); err != nil {
 					t.Error(err)
@@ -71,8 +70,7 @@ func TestLastWordsEnd(t *testing.T) {
 func TestLastWordsEndOnEach(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {
 		l := &life{}
-		s := start(t, n, &Options{WriteTimeout: 300 * time.Millisecond, High: 1 << 20}, l)
-		narrow(t, s.nc, s.peer)
+		s := startNarrow(t, n, &Options{WriteTimeout: 300 * time.Millisecond, High: 1 << 20}, l)
 		s.run(t)
 		if _, err := s.Write(make([]byte, plug)); err != nil {
 			t.Fatal(err)
@@ -94,8 +92,7 @@ func TestLastWordsAfterTheEndOfThePeer(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {
 		want := stream(plug)
 		l := &life{}
-		s := start(t, n, nil, l)
-		narrow(t, s.nc, s.peer)
+		s := startNarrow(t, n, nil, l)
 		l.eof = func(time.Time) Next {
 			if _, err := s.Write(want); err != nil {
 				t.Error(err)
@@ -124,8 +121,7 @@ func TestLastWordsToAPeerThatSends(t *testing.T) {
 		}
 		want, unread := stream(plug), make(chan struct{})
 		l := &life{}
-		s := start(t, n, nil, l)
-		narrow(t, s.nc, s.peer)
+		s := startNarrow(t, n, nil, l)
 		l.data = func(_ time.Time, b []byte) (int, Next) {
 			<-unread
 			if _, err := s.Write(want); err != nil {
@@ -221,7 +217,7 @@ func TestWritersRaceWithTheEnd(t *testing.T) {
 			within(t, done, "Serve")
 			_ = s.peer.Close()
 			writing.Wait()
-			if s.busy || s.out != nil {
+			if s.writes() {
 				t.Error("somebody is still writing, or something is still kept")
 			}
 		}

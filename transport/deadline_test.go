@@ -64,8 +64,8 @@ func TestDeadlineMovesLazilyOnTheRawPath(t *testing.T) {
 	s := start(t, networks[0], nil, l)
 	l.data = func(now time.Time, b []byte) (int, Next) {
 		last = now
-		if len(armed) == 0 || armed[len(armed)-1] != s.armed {
-			armed = append(armed, s.armed)
+		if len(armed) == 0 || armed[len(armed)-1] != s.goroutine().armed {
+			armed = append(armed, s.goroutine().armed)
 		}
 		_, _ = s.Write(b)
 		return len(b), More

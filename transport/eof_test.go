@@ -88,7 +88,7 @@ func TestLingeringAfterTheEnd(t *testing.T) {
 			s := start(t, n, nil, l)
 			l.data = func(_ time.Time, b []byte) (int, Next) { calls = append(calls, "data"); return 0, More }
 			l.eof = func(now time.Time) Next {
-				if s.rest != nil || s.piece != nil || s.own != nil {
+				if s.held() != 0 {
 					t.Error("buffers are held that nothing can fill any more")
 				}
 				calls, ended = append(calls, "EOF"), now

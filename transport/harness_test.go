@@ -27,13 +27,16 @@ const patience = 30 * time.Second
 type network struct {
 	name string
 	pair func(testing.TB) (ours, peer net.Conn)
+	loop bool // served by an event loop
 }
 
+// The networks by place: tests that are about one take it from here.
 var networks = []network{
-	{"tcp", tcpPair},
-	{"hidden tcp", hiddenPair},
-	{"pipe", pipePair},
-	{"tls", tlsPair},
+	{name: "tcp", pair: tcpPair},
+	{name: "hidden tcp", pair: hiddenPair},
+	{name: "pipe", pair: pipePair},
+	{name: "tls", pair: tlsPair},
+	{name: "event loop", pair: tcpPair, loop: true},
 }
 
 // onEach runs f on each network.
@@ -120,7 +123,7 @@ func halfClose(t *testing.T, peer net.Conn) bool {
 const plug = 2 << 20
 
 // narrow makes the buffers of a pair's sockets small, so that plug bytes are more than they take unread.
-func narrow(t *testing.T, ours, peer net.Conn) {
+func narrow(t testing.TB, ours, peer net.Conn) {
 	t.Helper()
 	under := func(nc net.Conn) *net.TCPConn {
 		switch c := nc.(type) {
@@ -189,7 +192,7 @@ func (l *life) Drained() {
 
 // served is a Conn whose Serve runs, and its peer.
 type served struct {
-	*Conn
+	Conn
 	peer net.Conn
 	life *life
 	done chan struct{}
@@ -200,7 +203,46 @@ type served struct {
 func start(t testing.TB, n network, opt *Options, l *life) *served {
 	t.Helper()
 	ours, peer := n.pair(t)
+	return wrap(n, ours, peer, opt, l)
+}
+
+// startNarrow is start on a narrow pair.
+func startNarrow(t testing.TB, n network, opt *Options, l *life) *served {
+	t.Helper()
+	ours, peer := n.pair(t)
+	narrow(t, ours, peer)
+	return wrap(n, ours, peer, opt, l)
+}
+
+func wrap(n network, ours, peer net.Conn, opt *Options, l *life) *served {
+	if n.loop {
+		o := Options{}
+		if opt != nil {
+			o = *opt
+		}
+		o.EventLoop = true
+		opt = &o
+	}
 	return &served{Conn: New(ours, opt, l), peer: peer, life: l, done: make(chan struct{})}
+}
+
+// goroutine is the Conn as the goroutine driver knows it.
+func (s *served) goroutine() *goroutineConn { return s.Conn.(*goroutineConn) }
+
+// held is what the Conn holds for reading. Its owner calls it.
+func (s *served) held() int {
+	if c, ok := s.Conn.(*goroutineConn); ok {
+		return c.held()
+	}
+	return heldOnLoop(s.Conn)
+}
+
+// writes says whether somebody is writing, or something is kept to be written.
+func (s *served) writes() bool {
+	if c, ok := s.Conn.(*goroutineConn); ok {
+		return c.busy || c.out != nil
+	}
+	return writesOnLoop(s.Conn)
 }
 
 // run serves, until the test ends at the latest.

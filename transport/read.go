@@ -14,7 +14,7 @@ const rawIO = true
 
 // readRaw reads until the logic wants a pause or an end, a deadline comes, or a piece was filled. The whole loop runs inside one RawConn.Read:
 // the goroutine waits for readability in the runtime's poller without a buffer, and borrows one when there is something to read.
-func (c *Conn) readRaw() (Next, error) {
+func (c *goroutineConn) readRaw() (Next, error) {
 	c.next = More
 	c.arm()
 	err := c.raw.Read(c.onReadable)
@@ -32,7 +32,7 @@ func (c *Conn) readRaw() (Next, error) {
 
 // readable is called by RawConn.Read, first at once and then whenever the socket has become readable (edge-triggered: after a read that
 // did not fill the buffer the next bytes raise a new edge). false: wait for readability; true: leave RawConn.Read.
-func (c *Conn) readable(fd uintptr) bool {
+func (c *goroutineConn) readable(fd uintptr) bool {
 	for {
 		p, n := c.take()
 		to := (*p)[n:min(len(*p), n+c.opt.readMax())]

@@ -5,7 +5,7 @@ import "time"
 // readAny reads once by the connection's own Read. It must hold a buffer while it waits, so that buffer is small; it grows when a read
 // fills it, up to a TLS record, and shrinks again when the connection has settled. A frame larger than that makes it grow further, by doubling,
 // as its bytes come in.
-func (c *Conn) readAny() (Next, error) {
+func (c *goroutineConn) readAny() (Next, error) {
 	if !c.unsettled {
 		c.shrink(smallBuf)
 	}
@@ -46,7 +46,7 @@ func (c *Conn) readAny() (Next, error) {
 }
 
 // shrink gives up a buffer of more than enough bytes that is mostly empty.
-func (c *Conn) shrink(enough int) {
+func (c *goroutineConn) shrink(enough int) {
 	if len(c.own) > max(enough, 4*len(c.rest)) {
 		c.rest = append([]byte(nil), c.rest...)
 		c.own = nil

@@ -7,14 +7,7 @@ import (
 	"time"
 )
 
-// Serve runs the connection in the calling goroutine until it ends, closes it and waits for its writer. It is called once. When it has returned, the
-// logic is not called any more. first is what somebody else has already read; the logic is given it as it is, and what it leaves is copied.
-//
-// What is unsent when the logic says Close, or after the peer's end, is still sent, within 2 s or Options.WriteTimeout, whichever is shorter. A peer
-// that is still sending then sees the end of our side, and has the rest of that time to close its own. After any other error what is unsent is dropped.
-//
-// The error says why it ended: nil, the logic said Close; io.EOF, the peer closed; ErrWriteTimeout; or the network's error.
-func (c *Conn) Serve(first []byte) (err error) {
+func (c *goroutineConn) Serve(first []byte) (err error) {
 	polite := false
 	defer func() { c.close(polite) }() // after a panic of the logic, too
 	err = c.run(first)
@@ -22,7 +15,10 @@ func (c *Conn) Serve(first []byte) (err error) {
 	return err
 }
 
-func (c *Conn) run(first []byte) error {
+// Start returns false: this driver is the goroutine that calls Serve.
+func (c *goroutineConn) Start([]byte, func(error)) bool { return false }
+
+func (c *goroutineConn) run(first []byte) error {
 	next := More
 	if len(first) > 0 {
 		used := 0
@@ -49,7 +45,7 @@ func (c *Conn) run(first []byte) error {
 		}
 		if errors.Is(err, io.EOF) && !c.eof {
 			c.eof = true
-			c.release() // what is left will never be whole
+			c.forget() // what is left will never be whole
 			next, err = c.logic.EOF(time.Now()), nil
 		}
 		if err != nil {
@@ -61,20 +57,21 @@ func (c *Conn) run(first []byte) error {
 	}
 }
 
+// forget gives up all read buffers, and the bytes in them.
+func (c *goroutineConn) forget() {
+	c.release()
+	c.own = nil
+}
+
 // feed gives the logic what is in rest, and keeps what it leaves.
-func (c *Conn) feed(now time.Time) Next {
-	used, next := c.logic.Data(now, c.rest)
-	c.rest = c.rest[used:]
-	if p := c.piece; p != nil && len(c.rest) <= holdAbove {
-		rest := c.rest
-		c.piece, c.rest = nil, nil
-		c.keep(p, rest)
-	}
+func (c *goroutineConn) feed(now time.Time) Next {
+	n, next := c.logic.Data(now, c.rest)
+	c.used(n)
 	return next
 }
 
 // pause waits for Resume, Wake or the logic's deadline. The peer's end is not noticed meanwhile: nothing is read.
-func (c *Conn) pause() (Next, error) {
+func (c *goroutineConn) pause() (Next, error) {
 	c.shrink(tlsRecord) // a pause may be long
 	c.mu.Lock()
 	if c.bell == nil {
@@ -103,7 +100,7 @@ func (c *Conn) pause() (Next, error) {
 }
 
 // sleep waits for the bell or the logic's deadline.
-func (c *Conn) sleep(now time.Time) {
+func (c *goroutineConn) sleep(now time.Time) {
 	at := c.logic.Deadline()
 	if at.IsZero() {
 		<-c.bell
@@ -121,7 +118,7 @@ func (c *Conn) sleep(now time.Time) {
 func due(at, now time.Time) bool { return !at.IsZero() && !at.After(now) }
 
 // tick has the logic look at the clock.
-func (c *Conn) tick(now time.Time) Next {
+func (c *goroutineConn) tick(now time.Time) Next {
 	c.mu.Lock()
 	if c.woken {
 		c.woken = false
@@ -132,7 +129,7 @@ func (c *Conn) tick(now time.Time) Next {
 }
 
 // timedOut is called when a read ended at its deadline: the logic's, the settling, or a Wake.
-func (c *Conn) timedOut() Next {
+func (c *goroutineConn) timedOut() Next {
 	c.fired = true
 	now := time.Now()
 	c.mu.Lock()
@@ -158,7 +155,7 @@ func (c *Conn) timedOut() Next {
 
 // arm sets the read deadline to the next moment at which something is to be done. Deadlines that move away are left where they are: they fire
 // once, early, and are set anew then. So a connection that is never silent touches its timer about once a second, not with every frame.
-func (c *Conn) arm() {
+func (c *goroutineConn) arm() {
 	want := c.logic.Deadline()
 	if want.Before(c.look) && !want.IsZero() {
 		want = c.look

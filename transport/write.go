@@ -6,14 +6,7 @@ import (
 	"time"
 )
 
-// Write sends b, or keeps what the socket does not take at once for a writer that goes on with it. It copies what it keeps, and never blocks.
-//
-// full: more than Options.High bytes are unsent. The caller should stop what feeds this connection; Logic.Drained tells when to go on. The bytes of
-// a Write that reports full are taken none the less, so what is held exceeds the bound by one Write at most for each writer that obeys.
-//
-// Bytes of one Write stay together; two Writes are in the order in which they were called, and so are Write and Append. An error says why the connection ended, and that
-// nothing of b was written.
-func (c *Conn) Write(b []byte) (full bool, err error) {
+func (c *goroutineConn) Write(b []byte) (full bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.werr != nil {
@@ -47,7 +40,7 @@ func (c *Conn) Write(b []byte) (full bool, err error) {
 
 // attempt writes b without blocking, keeps what is left, and has a writer go on if there is anything to send. The caller has seized the connection; attempt
 // yields it, or leaves it to the writer. written: at least a part of b was written. c.mu is held.
-func (c *Conn) attempt(b []byte) (written bool, err error) {
+func (c *goroutineConn) attempt(b []byte) (written bool, err error) {
 	c.unsent += len(b)
 	rest, err := c.try(b)
 	c.unsent -= len(b) // addFront counts what is kept
@@ -72,19 +65,19 @@ func (c *Conn) attempt(b []byte) (written bool, err error) {
 
 // seize makes the caller the one who writes. Close waits until he yields. c.mu is held, busy is not set, and neither is closing, unless close itself
 // is the caller: so the count never rises from 0 while close waits for it.
-func (c *Conn) seize() {
+func (c *goroutineConn) seize() {
 	c.busy = true
 	c.writers.Add(1)
 }
 
 // yield ends what seize began. c.mu is held.
-func (c *Conn) yield() {
+func (c *goroutineConn) yield() {
 	c.busy = false
 	c.writers.Done()
 }
 
 // try writes b without blocking and returns what is left. c.mu is held, and given up during the system call: others append meanwhile.
-func (c *Conn) try(b []byte) (rest []byte, err error) {
+func (c *goroutineConn) try(b []byte) (rest []byte, err error) {
 	c.wbuf = b
 	c.mu.Unlock()
 	err = c.raw.Write(c.onWritable)
@@ -101,7 +94,7 @@ func (c *Conn) try(b []byte) (rest []byte, err error) {
 }
 
 // add keeps b for the writer. c.mu is held.
-func (c *Conn) add(b []byte) {
+func (c *goroutineConn) add(b []byte) {
 	if c.out == nil {
 		c.out = borrowOut()
 	}
@@ -110,7 +103,7 @@ func (c *Conn) add(b []byte) {
 }
 
 // addFront keeps b before what is kept already. c.mu is held.
-func (c *Conn) addFront(b []byte) {
+func (c *goroutineConn) addFront(b []byte) {
 	if c.out == nil {
 		c.add(b)
 		return
@@ -123,7 +116,7 @@ func (c *Conn) addFront(b []byte) {
 }
 
 // writeOut is the writer: it lives while there are unsent bytes. Its caller has seized the connection for it.
-func (c *Conn) writeOut() {
+func (c *goroutineConn) writeOut() {
 	defer c.writers.Done()
 	c.mu.Lock()
 	for c.out != nil && c.werr == nil {
@@ -151,7 +144,7 @@ func (c *Conn) writeOut() {
 }
 
 // relieved says whether Drained is to be called now. c.mu is held.
-func (c *Conn) relieved() bool {
+func (c *goroutineConn) relieved() bool {
 	if !c.full || c.unsent > c.opt.high()/2 || c.werr != nil {
 		return false
 	}
@@ -164,7 +157,7 @@ const writeChunk = 64 << 10
 
 // writeAll sends b, blocking. Each chunk, and each part of one that the peer takes, has the write timeout anew, so a slow peer that reads is served
 // and one that does not is given up.
-func (c *Conn) writeAll(b []byte) error {
+func (c *goroutineConn) writeAll(b []byte) error {
 	for len(b) > 0 {
 		chunk := b[:min(len(b), writeChunk)]
 		if !c.extend() {
@@ -192,7 +185,7 @@ func (c *Conn) writeAll(b []byte) error {
 
 // extend moves the write deadline, unless the connection is closing: then the one that close has set stands. It reports false when nothing may be
 // written any more.
-func (c *Conn) extend() bool {
+func (c *goroutineConn) extend() bool {
 	timeout := c.opt.writeTimeout()
 	now := time.Now()
 	c.mu.Lock()
@@ -200,7 +193,8 @@ func (c *Conn) extend() bool {
 	if c.werr != nil {
 		return false
 	}
-	if at := now.Add(timeout); !c.closing && at.Sub(c.warmed) > timeout/8 {
+	at := now.Add(timeout)
+	if moved := at.Sub(c.warmed); !c.closing && (moved > timeout/8 || moved < 0) { // back: SetOptions
 		c.warmed = at
 		_ = c.nc.SetWriteDeadline(at)
 	}
@@ -208,7 +202,7 @@ func (c *Conn) extend() bool {
 }
 
 // fail ends the sending side. c.mu is held.
-func (c *Conn) fail(err error) {
+func (c *goroutineConn) fail(err error) {
 	if c.werr == nil {
 		c.werr = err
 		c.drop()
@@ -217,21 +211,21 @@ func (c *Conn) fail(err error) {
 }
 
 // drop forgets what is unsent. c.mu is held.
-func (c *Conn) drop() {
+func (c *goroutineConn) drop() {
 	if c.out != nil {
 		returnOut(c.out)
 		c.out = nil
 	}
 }
 
-func (c *Conn) writeError() error {
+func (c *goroutineConn) writeError() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.werr
 }
 
 // end has all further Writes fail. c.mu is held.
-func (c *Conn) end() {
+func (c *goroutineConn) end() {
 	if c.werr == nil {
 		c.werr = ErrClosed
 		c.drop()

@@ -50,8 +50,7 @@ func TestWritesArriveInOrder(t *testing.T) {
 func TestConcurrentWrites(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {
 		const writers, each, large = 16, 60, 30_000
-		s := start(t, n, &Options{High: 1 << 30}, &life{})
-		narrow(t, s.nc, s.peer)
+		s := startNarrow(t, n, &Options{High: 1 << 30}, &life{})
 		s.run(t)
 		var writing sync.WaitGroup
 		for id := range writers {
@@ -108,10 +107,9 @@ func TestConcurrentWrites(t *testing.T) {
 // What the socket left of a write goes before what others wrote while it was tried.
 func TestRestOfAWriteGoesFirst(t *testing.T) {
 	t.Parallel()
-	s := start(t, networks[0], nil, &life{})
-	narrow(t, s.nc, s.peer)
-	try, first := s.onWritable, true
-	s.onWritable = func(fd uintptr) bool {
+	s := startNarrow(t, networks[0], nil, &life{})
+	try, first := s.goroutine().onWritable, true
+	s.goroutine().onWritable = func(fd uintptr) bool {
 		defer func() {
 			if first { // nobody else writes: this one does
 				first = false
@@ -143,7 +141,7 @@ func TestFullAndDrained(t *testing.T) {
 		var drains atomic.Int64
 		drained := make(chan int, 10)
 		l := &life{}
-		s := start(t, n, &Options{High: high}, l)
+		s := startNarrow(t, n, &Options{High: high}, l)
 		l.drained = func() {
 			drains.Add(1)
 			unsent := s.Unsent()
@@ -154,7 +152,6 @@ func TestFullAndDrained(t *testing.T) {
 			}
 			drained <- unsent
 		}
-		narrow(t, s.nc, s.peer)
 		s.run(t)
 		for round := range int64(3) {
 			if full, err := s.Write(make([]byte, plug)); !full || err != nil {
@@ -218,7 +215,7 @@ func TestFullToTheByte(t *testing.T) {
 					t.Fatal(err)
 				}
 				synctest.Wait()
-				_ = s.nc.SetWriteDeadline(time.Unix(1, 0)) // it returns with a part
+				_ = s.goroutine().nc.SetWriteDeadline(time.Unix(1, 0)) // it returns with a part
 				synctest.Wait()
 				if drains != tt.drains {
 					t.Errorf("drained %d times, not %d", drains, tt.drains)
@@ -232,8 +229,7 @@ func TestFullToTheByte(t *testing.T) {
 func TestWriteTimeout(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {
 		l := &life{drained: func() { t.Error("drained") }}
-		s := start(t, n, &Options{High: 1000, WriteTimeout: 50 * time.Millisecond}, l)
-		narrow(t, s.nc, s.peer)
+		s := startNarrow(t, n, &Options{High: 1000, WriteTimeout: 50 * time.Millisecond}, l)
 		s.run(t)
 		if full, err := s.Write(make([]byte, plug)); !full || err != nil {
 			t.Fatal(full, err)
@@ -304,8 +300,7 @@ func TestSlowPeerIsServed(t *testing.T) {
 func TestWriteDeadlineIsTakenBack(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {
 		const timeout = 300 * time.Millisecond
-		s := start(t, n, &Options{WriteTimeout: timeout, High: 1 << 30}, &life{})
-		narrow(t, s.nc, s.peer)
+		s := startNarrow(t, n, &Options{WriteTimeout: timeout, High: 1 << 30}, &life{})
 		s.run(t)
 		if _, err := s.Write(make([]byte, plug)); err != nil { // so much that a writer has to go on with it
 			t.Fatal(err)
@@ -316,7 +311,7 @@ func TestWriteDeadlineIsTakenBack(t *testing.T) {
 		time.Sleep(timeout + timeout/10)
 		if n.name == "tls" {
 			// As crypto/tls does with the answer to a key update.
-			if _, err := s.nc.Write([]byte("a")); err != nil {
+			if _, err := s.goroutine().nc.Write([]byte("a")); err != nil {
 				t.Fatal(err)
 			}
 		} else if _, err := s.Write([]byte("a")); err != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // writable is called by RawConn.Write: one attempt, and never a wait.
-func (c *Conn) writable(fd uintptr) bool {
+func (c *goroutineConn) writable(fd uintptr) bool {
 	for len(c.wbuf) > c.wn {
 		n, err := syscall.Write(int(fd), c.wbuf[c.wn:])
 		switch {

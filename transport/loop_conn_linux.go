@@ -1,0 +1,193 @@
+package transport
+
+import (
+	"bytes"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// loopConn is a Conn under the event-loop driver: a loop's goroutine owns it, together with many others.
+type loopConn struct {
+	// Set by New, never changed.
+	addrs addresses
+	logic Logic
+	loop  *loop
+
+	opt   options
+	ended func(error) // set by Start
+
+	// The loop's goroutine owns these.
+	unread         // rest is in piece, or a small copy; nil: there is none
+	fd     int32   // closed with mu held
+	phase  phase   // how far its life is; set with mu held
+	eof    bool    // the peer will send no more
+	paused bool    // nothing is read until Resume
+	timer  timer   // when the loop looks at it
+	dying  *ending // set when the end has begun
+
+	mu      sync.Mutex // guards all below; nothing slow runs under it
+	queued  bool       // it is in the loop's inbox
+	woken   bool       // Wake was called, Tick not yet
+	resumed bool       // Resume was called, reading not yet resumed
+	flush   bool       // Flush was called, and is left to the loop
+	reads   bool       // it is to be told of what comes
+	blocked bool       // the socket takes no more: it is to be told when it does
+	busy    bool       // somebody is writing
+	full    bool       // Write reported full, Drained is owed
+	closing bool
+	watched uint32  // the events that the poller reports
+	out     *[]byte // unsent bytes; nil: none
+	sent    int     // of which the first so many were sent
+	unsent  int     // what is left of out, and what a writer has in hand
+	since   int64   // when the socket last took a byte, while it is blocked
+	werr    error
+}
+
+// phase is how far a connection's life is.
+type phase uint8
+
+const (
+	fresh     phase = iota // not started
+	open                   // its logic is called
+	flushing               // its logic has ended; what is unsent is sent
+	aside                  // all is sent; a moment for bytes of the peer that would make closing a reset
+	lingering              // there were such bytes: the peer has been told our end, and has time to close, too
+	closed
+)
+
+// ending is what a connection that ends needs to know.
+type ending struct {
+	err   error
+	until int64 // when all is over
+	next  int64 // when the phase is
+}
+
+// newLoopConn takes over the socket, or returns nil where that can't be: the goroutine driver can do what it does.
+func newLoopConn(tcp *net.TCPConn, opt *Options, logic Logic) Conn {
+	fd, err := dupSocket(tcp)
+	if err != nil {
+		return nil
+	}
+	l, err := join()
+	if err != nil {
+		_ = syscall.Close(int(fd))
+		return nil
+	}
+	c := &loopConn{addrs: addresses{tcp.LocalAddr(), tcp.RemoteAddr()}, logic: logic, loop: l, fd: fd}
+	c.opt.now.Store(opt)
+	_ = tcp.Close() // of Go's descriptor; the socket lives on
+	return c
+}
+
+// Serve implements Conn.
+func (c *loopConn) Serve(first []byte) error {
+	done := make(chan error, 1)
+	c.Start(first, func(err error) { done <- err })
+	err := <-done
+	if p, ok := err.(*PanicError); ok {
+		panic(p.Value)
+	}
+	return err
+}
+
+// Start implements Conn.
+func (c *loopConn) Start(first []byte, ended func(error)) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = ended
+	if len(first) > 0 {
+		c.rest = bytes.Clone(first)
+	}
+	c.post()
+	return true
+}
+
+// post has the loop look at the connection. c.mu is held.
+func (c *loopConn) post() {
+	if !c.queued && c.phase != closed {
+		c.queued = true
+		c.loop.post(c)
+	}
+}
+
+// Wake implements Conn.
+func (c *loopConn) Wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.woken = true
+	c.post()
+}
+
+// Resume implements Conn.
+func (c *loopConn) Resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.resumed = true
+	c.post()
+}
+
+// SetOptions implements Conn.
+func (c *loopConn) SetOptions(o *Options) { c.opt.now.Store(o) }
+
+// Unsent implements Conn.
+func (c *loopConn) Unsent() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unsent
+}
+
+// Backlog implements Conn.
+func (c *loopConn) Backlog() (bytes int, full bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unsent, c.full
+}
+
+// NetConn implements Conn.
+func (c *loopConn) NetConn() net.Conn { return &c.addrs }
+
+// listen brings the poller up to date with what the connection wants to be told. c.mu is held.
+func (c *loopConn) listen() {
+	if c.phase == fresh || c.phase == closed {
+		return
+	}
+	var events uint32
+	if c.reads {
+		events = readable
+	}
+	if c.blocked {
+		events |= writable
+	}
+	c.loop.watch(c.fd, c.watched, events)
+	c.watched = events
+}
+
+// read has the connection read on, or stop.
+func (c *loopConn) read(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reads != on {
+		c.reads = on
+		c.listen()
+	}
+}
+
+// addresses is what is left of a net.Conn whose socket a loop has taken.
+type addresses struct{ local, remote net.Addr }
+
+func (a *addresses) LocalAddr() net.Addr              { return a.local }
+func (a *addresses) RemoteAddr() net.Addr             { return a.remote }
+func (a *addresses) Read([]byte) (int, error)         { return 0, net.ErrClosed }
+func (a *addresses) Write([]byte) (int, error)        { return 0, net.ErrClosed }
+func (a *addresses) Close() error                     { return net.ErrClosed }
+func (a *addresses) SetDeadline(time.Time) error      { return net.ErrClosed }
+func (a *addresses) SetReadDeadline(time.Time) error  { return net.ErrClosed }
+func (a *addresses) SetWriteDeadline(time.Time) error { return net.ErrClosed }
+
+// Interface guards.
+var (
+	_ Conn     = (*loopConn)(nil)
+	_ net.Conn = (*addresses)(nil)
+)
