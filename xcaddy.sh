@@ -114,9 +114,9 @@ example() (
 )
 
 # programs installs what tests run of other people's programs, where it may; without them those tests are skipped.
-# tshark is for the Wireshark dissector, all others are the servers and clients of docs/recipes.
+# tshark is for the Wireshark dissector, prometheus for docs/operations; all others are the servers and clients of docs/recipes.
 programs() (
-	wanted=(tshark gearman-job-server gearman-tools memcached libmemcached-tools python3-pymodbus python3-serial-asyncio mbpoll
+	wanted=(tshark prometheus gearman-job-server gearman-tools memcached libmemcached-tools python3-pymodbus python3-serial-asyncio mbpoll
 		unbound bind9-dnsutils zabbix-agent zabbix-proxy-sqlite3)
 	missing=()
 	for package in "${wanted[@]}"; do

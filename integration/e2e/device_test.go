@@ -68,6 +68,15 @@ func trusting(file string) (*tls.Config, error) {
 	return &tls.Config{ServerName: "localhost", RootCAs: roots}, nil
 }
 
+// connect is dial for any goroutine. Who calls it closes the device.
+func connect(addr string) (*device, error) {
+	nc, err := net.DialTimeout("tcp", addr, patience)
+	if err != nil {
+		return nil, err
+	}
+	return &device{Conn: nc}, nil
+}
+
 func newDevice(t testing.TB, nc net.Conn) *device {
 	t.Cleanup(func() { _ = nc.Close() })
 	return &device{Conn: nc}

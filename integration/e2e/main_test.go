@@ -6,6 +6,7 @@
 //	main_test.go       where the binary comes from
 //	caddy_test.go      a Caddy process: configuration, start, reload, stop
 //	observe_test.go    what it says of itself: metrics, log, memory
+//	prometheus_test.go a Prometheus that scrapes it; the dashboard
 //	device_test.go     a client
 //	bystander_test.go  a client that must notice nothing
 //	backend_test.go    backends: good ones, and each kind of bad one
