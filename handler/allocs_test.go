@@ -38,8 +38,8 @@ func measured(t testing.TB, h *Handler) *conn {
 		<-drained
 		gateway.ReleaseLive(live)
 	})
-	if lease := c.hold(); lease != nil {
-		eventually(t, "a link", func() bool { return lease.Backend() != "" })
+	for _, h := range c.leases.all() {
+		eventually(t, "a link", func() bool { return h.lease.Backend() != "" })
 	}
 	return c
 }
@@ -65,6 +65,7 @@ var pieces = []struct {
 	{"64Bx32", bytes.Repeat(frame(0x10, 1, string(make([]byte, 64))), 32), 32},
 	{"4KiB", frame(0x10, 1, string(make([]byte, 4096))), 1},
 	{"pings", bytes.Repeat(ping, 32), 32},
+	{"two commands", bytes.Repeat(join(frame(0x10, 1, string(make([]byte, 64))), frame(0x20, 1, string(make([]byte, 64)))), 16), 32},
 }
 
 // ways are where frames may go.
@@ -74,6 +75,10 @@ var ways = []struct {
 }{
 	{"echo", func(t testing.TB) *Handler { return newHandler(t, nil) }},
 	{"upstream", func(t testing.TB) *Handler { return forwarding(t, loopback(t, discard), nil) }},
+	{"route", func(t testing.TB) *Handler {
+		dial := loopback(t, discard)
+		return routing(t, nil, func(string) (net.Conn, error) { return dial() })
+	}},
 }
 
 // TestNoAllocations: a frame's way through the handler allocates nothing.
@@ -114,7 +119,7 @@ func BenchmarkData(b *testing.B) {
 				now := time.Now()
 				for b.Loop() {
 					if _, next := c.Data(now, p.piece); next == transport.Pause {
-						eventually(b, "the other side to read", func() bool { return !c.upFull.Load() && !c.ownFull.Load() })
+						eventually(b, "the other side to read", func() bool { return !c.leases.full() && !c.ownFull.Load() })
 					}
 				}
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*p.frames), "ns/frame")

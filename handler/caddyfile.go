@@ -65,6 +65,9 @@ import (
 //			on_loss       keep|close
 //			buffer        <size>
 //		}
+//		route cmd <command|first-last...> {
+//			upstream …
+//		}
 //		respond echo
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -88,8 +91,9 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"tcp_keepalive": unmarshalKeepalive(&h.TCPKeepalive),
 		"limits":        h.unmarshalLimits,
 		"upstream":      h.unmarshalUpstream,
+		"route":         h.unmarshalRoute,
 		"respond":       directive.One("echo", directive.String(&h.Respond)),
-	})
+	}, "route")
 	if err != nil {
 		return err
 	}
@@ -117,8 +121,11 @@ func (h *Handler) unmarshalHeartbeat(d *caddyfile.Dispenser) error {
 }
 
 func (h *Handler) unmarshalUpstream(d *caddyfile.Dispenser) error {
-	u := new(Upstream)
-	h.Upstream = u
+	h.Upstream = new(Upstream)
+	return h.Upstream.unmarshal(d)
+}
+
+func (u *Upstream) unmarshal(d *caddyfile.Dispenser) error {
 	u.Backends = d.RemainingArgs()
 	return directive.Block(d, "upstream", directive.Options{
 		"to":              directive.List("10.0.0.1:9000", directive.Append(&u.Backends)),

@@ -33,6 +33,9 @@ type Handler struct {
 	TCPKeepalive *TCPKeepalive `json:"tcp_keepalive,omitempty"`
 	// Bounds against the many and the loud.
 	Limits *Limits `json:"limits,omitempty"`
+	// Backends for frames with some commands. The first route that has a frame's command takes it; others go to `upstream`. Where there are routes alone, a frame that
+	// none has is not accepted.
+	Routes []*Route `json:"routes,omitempty"`
 	// The backends that application frames are carried to. Either this or `respond`.
 	Upstream *Upstream `json:"upstream,omitempty"`
 	// `echo` answers each request with its own payload instead of asking a backend: for examples, load tests and probes.
@@ -41,7 +44,7 @@ type Handler struct {
 	app      *gateway.App
 	settings *settings
 	live     *gateway.Live
-	group    *gateway.Group
+	groups   []*gateway.Group
 }
 
 // Heartbeat says which frames are pings and pongs.

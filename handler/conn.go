@@ -21,9 +21,7 @@ type conn struct {
 	live  *gateway.Live
 	since time.Time
 
-	// Set once, before Serve; nil where the handler echoes. What the backend sends, and what follows from it, may come before it is set.
-	lease atomic.Pointer[upstream.Lease]
-	debts debts // under translation: requests that the backend has not answered
+	leases leases // of groups of backends; what a backend sends, and what follows from it, may come before its lease is among them
 
 	// The connection's goroutine owns these.
 	watch    keepalive.Watch
@@ -36,10 +34,10 @@ type conn struct {
 	held     bool      // reading is paused: the client's silence is ours, and says nothing of it
 	err      error
 
-	// ownFull: too much of what goes to the client is unsent; upFull: the backend does not take more. Whoever drains clears its flag, and resumes reading
-	// when the other is clear too. A resume that comes before the pause prevents it, so none is lost.
-	ownFull, upFull atomic.Bool
-	lingering       atomic.Bool // the client will send no more, and waits for answers
+	// ownFull: too much of what goes to the client is unsent; a hold has the same of its backend. Whoever drains clears its flag, and resumes reading
+	// when all others are clear too. A resume that comes before the pause prevents it, so none is lost.
+	ownFull   atomic.Bool
+	lingering atomic.Bool // the client will send no more, and waits for answers
 
 	framesIn, framesOut atomic.Uint64
 	bytesIn, bytesOut   atomic.Uint64
@@ -65,32 +63,16 @@ func newConn(nc net.Conn, s *settings, live *gateway.Live, now time.Time) *conn 
 	return c
 }
 
-// connect takes what the connection's frames need beyond itself, until release.
+// connect takes what the connection's frames need beyond itself, until release: the lease of the handler's own upstream. Those of its routes are taken when
+// there is a frame for them.
 func (c *conn) connect(of upstream.Client) (release func(), err error) {
-	if c.s.upstream == nil {
-		return func() {}, nil
+	c.leases.client = of
+	if c.s.upstream != nil {
+		if _, err := c.leases.of(c, c.s.upstream); err != nil {
+			return nil, err
+		}
 	}
-	group := c.s.upstream.acquire()
-	up, err := group.Upstream()
-	if err != nil {
-		gateway.ReleaseGroup(group)
-		return nil, err
-	}
-	lease := up.Lease(c, of)
-	c.lease.Store(&lease)
-	lease.Resume() // for a Drained that found no lease yet
-	return func() {
-		lease.Close()
-		gateway.ReleaseGroup(group)
-	}, nil
-}
-
-// hold returns the connection's lease; nil: there is none, or not yet.
-func (c *conn) hold() upstream.Lease {
-	if l := c.lease.Load(); l != nil {
-		return *l
-	}
-	return nil
+	return c.leases.release, nil
 }
 
 // resume has the clocks go on after a pause: the silence was ours.
@@ -143,21 +125,17 @@ func (c *conn) ending(err error) ending {
 
 // EOF implements transport.Logic. A client may close its sending side and wait for its answers; and what it sent last is sent on, also where it has to wait for a link.
 func (c *conn) EOF(now time.Time) transport.Next {
-	lease := c.hold()
-	if lease == nil || settled(lease) {
+	if c.leases.settled() {
 		return transport.Close
 	}
 	c.lingering.Store(true)
 	c.watch.Start(&keepalive.Limits{Idle: linger}, now)
 	c.look = now.Add(lingerLook)
-	if settled(lease) { // the last answer came between
+	if c.leases.settled() { // the last answer came between
 		return transport.Close
 	}
 	return transport.More
 }
-
-// settled says whether all that the client sent has gone to a backend, and all that it asked is answered.
-func settled(l upstream.Lease) bool { return l.Unanswered() == 0 && !l.Waiting() }
 
 // Tick implements transport.Logic.
 func (c *conn) Tick(now time.Time) transport.Next {
@@ -165,7 +143,7 @@ func (c *conn) Tick(now time.Time) transport.Next {
 	case c.ended.Load() != nil:
 		return transport.Close
 	case c.lingering.Load():
-		if settled(c.hold()) || c.watch.Check(now) != nil {
+		if c.leases.settled() || c.watch.Check(now) != nil {
 			return transport.Close
 		}
 		c.look = now.Add(lingerLook)
@@ -200,8 +178,8 @@ func (c *conn) Deadline() time.Time {
 		return c.flow.until
 	}
 	at := c.watch.Deadline()
-	if !c.spoken && c.s.firstFrame > 0 {
-		at = keepalive.Earliest(at, c.since.Add(c.s.firstFrame))
+	if !c.spoken && c.s.first > 0 {
+		at = keepalive.Earliest(at, c.since.Add(c.s.first))
 	}
 	if c.s.probe != nil {
 		at = keepalive.Earliest(at, c.pinger.Next())
@@ -212,25 +190,19 @@ func (c *conn) Deadline() time.Time {
 // Drained implements transport.Logic: the client reads again.
 func (c *conn) Drained() {
 	c.ownFull.Store(false)
-	if lease := c.hold(); lease != nil {
-		lease.Resume()
-	}
-	if !c.upFull.Load() {
+	c.leases.resume()
+	if !c.leases.full() {
 		c.t.Resume()
 	}
 }
 
 // Info implements gateway.Conn.
 func (c *conn) Info() gateway.Info {
-	i := gateway.Info{
+	return gateway.Info{
 		Remote: c.t.NetConn().RemoteAddr(), Local: c.t.NetConn().LocalAddr(), Since: c.since,
 		FramesIn: c.framesIn.Load(), FramesOut: c.framesOut.Load(), BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
-		Unsent: c.t.Unsent(),
+		Unsent: c.t.Unsent(), Unanswered: c.leases.unanswered(), Upstream: c.leases.backends(),
 	}
-	if lease := c.hold(); lease != nil {
-		i.Unanswered, i.Upstream = lease.Unanswered(), lease.Backend()
-	}
-	return i
 }
 
 // Pending implements gateway.Conn.
@@ -242,6 +214,6 @@ func (c *conn) End(reason string) { c.end(ending{reason: reason}) }
 // Interface guards.
 var (
 	_ transport.Logic = (*conn)(nil)
-	_ upstream.Peer   = (*conn)(nil)
+	_ upstream.Peer   = (*hold)(nil)
 	_ gateway.Conn    = (*conn)(nil)
 )

@@ -92,12 +92,12 @@ func (c *conn) relent(now time.Time) {
 		return
 	}
 	c.flow.until = time.Time{}
-	if !c.upFull.Load() && !c.ownFull.Load() {
+	if !c.leases.full() && !c.ownFull.Load() {
 		c.t.Resume()
 	}
 }
 
 // tooSlow says whether the time for the first frame is over, and it has not come.
 func (c *conn) tooSlow(now time.Time) bool {
-	return !c.spoken && c.s.firstFrame > 0 && now.Sub(c.since) >= c.s.firstFrame
+	return !c.spoken && c.s.first > 0 && now.Sub(c.since) >= c.s.first
 }

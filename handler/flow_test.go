@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-gopr/caddy-gopr/gateway"
 	"github.com/caddy-gopr/caddy-gopr/transport"
+	"github.com/caddy-gopr/caddy-gopr/upstream"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
@@ -121,32 +122,46 @@ func TestPending(t *testing.T) {
 
 // TestPauseEnds: whoever clears the last reason for a pause resumes, and not before.
 func TestPauseEnds(t *testing.T) {
+	client := (*conn).Drained
+	backend := func(i int) func(*conn) { return func(c *conn) { c.leases.all()[i].Room() } }
 	tests := []struct {
 		name  string
 		calls []func(*conn)
-		want  []bool // whether reading may go on after each
 	}{
-		{"the backend, then the client", []func(*conn){(*conn).Room, (*conn).Drained}, []bool{false, true}},
-		{"the client, then the backend", []func(*conn){(*conn).Drained, (*conn).Room}, []bool{false, true}},
+		{"the backends, then the client", []func(*conn){backend(0), backend(1), client}},
+		{"the client, then the backends", []func(*conn){client, backend(1), backend(0)}},
+		{"the client between", []func(*conn){backend(1), client, backend(0)}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHandler(t, nil)
 				l := newLife(t, h)
-				l.upFull.Store(true)
+				holds := []*hold{{c: l.conn, lease: idleLease{}}, {c: l.conn, lease: idleLease{}}}
+				l.leases.holds.Store(&holds)
+				defer l.leases.holds.Store(nil)
+				for _, h := range holds {
+					h.full.Store(true)
+				}
 				l.ownFull.Store(true)
 				for i, call := range tt.calls {
-					call(l.conn)
-					free := !l.upFull.Load() && !l.ownFull.Load()
-					if free != tt.want[i] {
-						t.Errorf("after call %d: free %v, want %v", i, free, tt.want[i])
+					if free := !l.leases.full() && !l.ownFull.Load(); free {
+						t.Errorf("before call %d nothing is in the way any more", i)
 					}
+					call(l.conn)
+				}
+				if l.leases.full() || l.ownFull.Load() {
+					t.Error("after all calls something is still in the way")
 				}
 			})
 		})
 	}
 }
+
+// idleLease is a lease of which nothing is asked.
+type idleLease struct{ upstream.Lease }
+
+func (idleLease) Resume() {}
 
 // TestClocksInAPause: nothing is held against a client from which nothing is read, but it can be ended.
 func TestClocksInAPause(t *testing.T) {

@@ -5,27 +5,22 @@ import (
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/transport"
-	"github.com/caddy-gopr/caddy-gopr/upstream"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
-// piece is what is gathered while one piece of the stream is walked, to be sent with one write each when it is used up.
+// piece is what is gathered while one piece of the stream is walked, to be sent with one write when it is used up; beside what goes to backends, which each hold
+// gathers for itself.
 type piece struct {
-	b          []byte
-	lease      upstream.Lease // nil: echo
-	start, end int            // neighbouring application frames, not yet sent on: b[start:end]
-	run        int            // how many they are
-	asks       int            // and how many of them ask for an answer
-	frames     int            // application frames of the piece
-	pongs      int
-	echoes     int
-	allow      allow   // what the client's rates leave it
-	taken      int     // frames of any kind, dropped ones too
-	over       bool    // there is one more than they allow
-	whole      bool    // at least one good frame
-	dropped    bool    // at least one frame was dropped, to its end
-	own        *[]byte // answers of the gateway's own, borrowed; nil: none
-	up         *[]byte // frames in the backend's format, not yet sent on, borrowed; nil: none
+	b       []byte
+	frames  int // application frames of the piece
+	pongs   int
+	echoes  int
+	allow   allow   // what the client's rates leave it
+	taken   int     // frames of any kind, dropped ones too
+	over    bool    // there is one more than they allow
+	whole   bool    // at least one good frame
+	dropped bool    // at least one frame was dropped, to its end
+	own     *[]byte // answers of the gateway's own, borrowed; nil: none
 }
 
 // answers are the buffers for a piece's own answers.
@@ -40,18 +35,19 @@ func (c *conn) Data(now time.Time, b []byte) (used int, next transport.Next) {
 	if c.held {
 		c.resume(now)
 	}
-	c.upFull.Store(false)
 	c.ownFull.Store(false)
-	p := piece{b: b, lease: c.hold(), allow: c.flow.allow(c.s.rates, now.Sub(c.since))}
+	p := piece{b: b, allow: c.flow.allow(c.s.rates, now.Sub(c.since))}
 	used, next = c.walk(&p, now)
 	c.note(now, &p, used < len(b) || c.skip > 0)
 	c.count(&p, used)
-	c.forward(&p)
+	for _, h := range c.leases.all() {
+		h.forward()
+	}
 	c.answer(&p)
 	if c.s.rates != nil && next == transport.More {
 		next = c.charge(&p, used, now)
 	}
-	if next == transport.More && (c.upFull.Load() || c.ownFull.Load()) {
+	if next == transport.More && (c.ownFull.Load() || c.leases.full()) {
 		c.held = true
 		next = transport.Pause
 	}
@@ -87,93 +83,43 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 		}
 		p.taken++
 		c.searched = 0
-		switch {
-		case c.beat(p, &f, now):
-		case c.s.commands != nil && !c.s.commands.Contains(f.Cmd): // a heartbeat's command, and not a heartbeat
-			if _, next := c.reject(p.b[used:], c.s.notAllowed(&f)); next == transport.Close {
-				return used, next
-			}
-			continue
-		case p.lease == nil:
-			c.echo(p, &f)
-		case c.s.translator != nil:
-			if err := c.translate(p, &f); err != nil {
+		if !c.beat(p, &f, now) {
+			if err := c.take(p, used, used+n, &f); err != nil {
 				if _, next := c.reject(p.b[used:], err); next == transport.Close {
 					return used, next
 				}
 				continue
 			}
-		default:
-			c.pass(p, used, used+n, &f)
 		}
 		p.whole = true
 		used += n
 	}
 }
 
-// pass adds an application frame to the run of its neighbours.
-func (c *conn) pass(p *piece, start, end int, f *wire.Frame) {
-	if start != p.end {
-		c.forward(p)
-		p.start = start
+// take passes an application frame on: to the backends that its command says, or back.
+func (c *conn) take(p *piece, start, end int, f *wire.Frame) error {
+	if c.s.commands != nil && !c.s.commands.Contains(f.Cmd) { // a heartbeat's command, and not a heartbeat
+		return c.s.notAllowed(f)
 	}
-	p.end = end
-	c.ask(p, c.s.asks(f))
-}
-
-// translate adds an application frame in the backend's format. What asks is for that format to say, where it can: it is what the backend goes by.
-func (c *conn) translate(p *piece, f *wire.Frame) error {
-	if p.up == nil {
-		p.up = answers.Get().(*[]byte)
+	to := c.s.route(f.Cmd)
+	if to == nil {
+		if !c.s.echo { // there are routes, and none is the frame's
+			return c.s.notAllowed(f)
+		}
+		c.echo(p, f)
+		return nil
 	}
-	t := &c.s.translator.up
-	b, out, err := t.append(*p.up, f, true)
-	if err == nil && (t.to.IsPing(&out) || t.to.IsPong(&out)) {
-		err = t.heartbeat(&out)
-	}
+	h, err := c.leases.of(c, to)
 	if err != nil {
-		return &untranslatable{wire.RejectError{Reason: wire.ReasonMalformed, Got: uint64(f.Cmd), Want: uint64(f.Cmd), Skip: len(f.Raw)}, err}
+		return err
 	}
-	*p.up = b
-	asks := false
-	if t.to.HasPairing() {
-		asks = t.to.Asks(&out)
-	} else if asks = c.s.asks(f); asks {
-		c.debts.n.Add(1)
+	if to.translator == nil {
+		h.pass(p.b, start, end, f)
+	} else if err := h.translate(f); err != nil {
+		return err
 	}
-	c.ask(p, asks)
-	return nil
-}
-
-// ask counts an application frame. A run never holds more requests than a lease takes at once.
-func (c *conn) ask(p *piece, asks bool) {
 	p.frames++
-	p.run++
-	if asks {
-		p.asks++
-		if p.asks >= c.s.maxAsks {
-			c.forward(p)
-		}
-	}
-}
-
-// forward sends the run to the backend.
-func (c *conn) forward(p *piece) {
-	run := p.b[p.start:p.end]
-	if p.up != nil {
-		run = *p.up
-	}
-	if p.run > 0 {
-		if p.lease.Send(run, p.run, p.asks) {
-			c.upFull.Store(true)
-		}
-		p.run, p.asks = 0, 0
-	}
-	p.start = p.end
-	if p.up != nil {
-		giveBack(p.up)
-		p.up = nil
-	}
+	return nil
 }
 
 // beat takes the frame if it is a heartbeat. The order matters to formats whose pong is the ping itself: it is the pong of who waits for it, else a ping.

@@ -1,21 +1,23 @@
 // Package handler is layer4.handlers.gopr: it ends a framed protocol at the edge. It checks every frame, answers heartbeats, gives up the silent and the
 // dripping, and carries what is the application's to backends and back.
 //
-//	handler.go     the module: provision, validate, handle
-//	config.go      its JSON
-//	caddyfile.go   its Caddyfile
-//	settings.go    the configuration, compiled: one immutable value; settings_upstream.go, its backends
-//	config_limits.go, settings_limits.go  the same of limits
-//	door.go        who is let in
-//	flow.go        how fast a client may send: token buckets, in bucket.go
-//	format.go      what frames mean: heartbeats, requests, answers
-//	translate.go   frames of one format in another
-//	conn.go        the life of one connection, without I/O
-//	frames.go      a piece of the stream, frame by frame
-//	reject.go      what becomes of frames that are not accepted
-//	peer.go        the connection as the upstream sees it
-//	reasons.go     why connections end: metric labels and log lines
-//	socket.go      which connection there is under Caddy's
+//	handler.go        the module: provision, validate, handle
+//	config.go         its JSON
+//	config_routes.go  frames with some commands, to other backends
+//	config_limits.go  bounds against the many and the loud
+//	caddyfile.go      its Caddyfile
+//	settings.go       the configuration, compiled: one immutable value; settings_upstream.go, its backends; settings_limits.go, its limits
+//	door.go           who is let in
+//	flow.go           how fast a client may send: token buckets, in bucket.go
+//	format.go         what frames mean: heartbeats, requests, answers
+//	translate.go      frames of one format in another
+//	conn.go           the life of one connection, without I/O
+//	leases.go         its holds on groups of backends
+//	frames.go         a piece of the stream, frame by frame; part.go, what of it goes to one group
+//	reject.go         what becomes of frames that are not accepted
+//	peer.go           the connection as the upstream sees it
+//	reasons.go        why connections end: metric labels and log lines
+//	socket.go         which connection there is under Caddy's
 package handler
 
 import (
@@ -37,7 +39,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "layer4.handlers.gopr", New: func() caddy.Module { return new(Handler) }}
 }
 
-// Provision compiles the settings, takes the handler's name, and holds its upstream group. Nobody is dialled before the configuration starts.
+// Provision compiles the settings, takes the handler's name, and holds its upstream groups. Nobody is dialled before the configuration starts.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	app, err := gateway.Of(ctx)
 	if err != nil {
@@ -53,17 +55,18 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.settings = s
 	h.live = gateway.AcquireLive(s.name)
-	if s.upstream != nil {
-		h.group = s.upstream.acquire()
-		app.Use(h.group)
+	for _, t := range s.targets() {
+		group := t.acquire()
+		h.groups = append(h.groups, group)
+		app.Use(group)
 	}
 	return nil
 }
 
 // Cleanup gives up what this instance holds. Its connections live on, and hold the same for themselves.
 func (h *Handler) Cleanup() error {
-	if h.group != nil {
-		gateway.ReleaseGroup(h.group)
+	for _, group := range h.groups {
+		gateway.ReleaseGroup(group)
 	}
 	if h.live != nil {
 		gateway.ReleaseLive(h.live)

@@ -3,11 +3,12 @@ package handler
 import "github.com/caddy-gopr/caddy-gopr/wire"
 
 // Frames implements upstream.Peer: frames from the backend go to the client as they are, or in the client's format where that is another.
-func (c *conn) Frames(run []byte, n int) (full bool) {
-	if c.s.translator != nil {
+func (h *hold) Frames(run []byte, n int) (full bool) {
+	c := h.c
+	if h.to.translator != nil {
 		b := answers.Get().(*[]byte)
 		defer giveBack(b)
-		if err := c.translateBack(b, run); err != nil {
+		if err := h.translateBack(b, run); err != nil {
 			_, _ = c.t.Write(*b) // the frames before it
 			c.end(ending{reasonUpstream, err})
 			return false
@@ -19,26 +20,26 @@ func (c *conn) Frames(run []byte, n int) (full bool) {
 		return false // the connection is ending; the backend must not be stopped for it
 	}
 	c.out(n, len(run))
-	if c.lingering.Load() && c.hold().Unanswered() == 0 {
+	if c.lingering.Load() && c.leases.unanswered() == 0 {
 		c.t.Wake()
 	}
 	return full
 }
 
 // translateBack appends frames of the backend in the client's format.
-func (c *conn) translateBack(to *[]byte, run []byte) error {
+func (h *hold) translateBack(to *[]byte, run []byte) error {
 	var f wire.Frame
 	for len(run) > 0 {
-		n, err := c.s.translator.dec.Next(run, &f)
+		n, err := h.to.translator.dec.Next(run, &f)
 		if err != nil {
 			return err
 		}
-		t := &c.s.translator.down
-		b, out, err := t.append(*to, &f, c.debts.take())
+		t := &h.to.translator.down
+		b, out, err := t.append(*to, &f, h.debts.take())
 		if err != nil {
 			return err
 		}
-		if c.s.isPing(&out) || c.s.isPong(&out) {
+		if h.c.s.isPing(&out) || h.c.s.isPong(&out) {
 			return t.heartbeat(&out)
 		}
 		*to = b
@@ -48,15 +49,15 @@ func (c *conn) translateBack(to *[]byte, run []byte) error {
 }
 
 // Room implements upstream.Peer: the backend takes more.
-func (c *conn) Room() {
-	c.upFull.Store(false)
-	if !c.ownFull.Load() {
-		c.t.Resume()
+func (h *hold) Room() {
+	h.full.Store(false)
+	if !h.c.ownFull.Load() && !h.c.leases.full() {
+		h.c.t.Resume()
 	}
 }
 
-// Lost implements upstream.Peer.
-func (c *conn) Lost(cause error) { c.end(endingOf(cause)) }
+// Lost implements upstream.Peer: a client ends with any of its leases.
+func (h *hold) Lost(cause error) { h.c.end(endingOf(cause)) }
 
 // out counts what goes to the client.
 func (c *conn) out(frames, bytes int) {

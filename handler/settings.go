@@ -1,9 +1,7 @@
 package handler
 
 import (
-	"encoding/json"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/gateway"
@@ -26,23 +24,48 @@ const (
 
 // settings is a handler's configuration, compiled. It is never changed: connections share it, and outlive the handler with it.
 type settings struct {
-	name       string
-	dialect    // of the clients
-	dec        *wire.Decoder
-	commands   *wire.CommandSet // what the application may use; nil: all
-	cmdOffset  int              // where a frame has its command
+	name      string
+	dialect   // of the clients
+	dec       *wire.Decoder
+	commands  *wire.CommandSet // what the application may use; nil: all
+	cmdOffset int              // where a frame has its command
+	drop      bool
+	echo      bool
+	rules     gateway.Rules // of the door
+	limits    keepalive.Limits
+	first     time.Duration        // for the first frame; 0: no limit of its own
+	rates     *rates               // nil: as fast as they like
+	probe     *keepalive.Heartbeat // nil: clients are not pinged
+	tcp       keepalive.TCP
+	transport transport.Options
+	routes    []*target // the first that has a frame's command takes it
+	upstream  *target   // takes all others; nil: they are echoed, or not accepted
+}
+
+// target is a group of backends, and how frames are put to it.
+type target struct {
+	group
+	commands   *wire.CommandSet // of a route
 	translator *translator      // nil: the backends speak as the clients do
 	maxAsks    int              // requests that may go to a lease at once
-	drop       bool
-	echo       bool
-	rules      gateway.Rules // of the door
-	limits     keepalive.Limits
-	firstFrame time.Duration        // 0: no limit of its own
-	rates      *rates               // nil: as fast as they like
-	probe      *keepalive.Heartbeat // nil: clients are not pinged
-	tcp        keepalive.TCP
-	transport  transport.Options
-	upstream   *group // nil where echo is set
+}
+
+// route returns where frames with a command go; nil: to no backend.
+func (s *settings) route(cmd uint32) *target {
+	for _, t := range s.routes {
+		if t.commands.Contains(cmd) {
+			return t
+		}
+	}
+	return s.upstream
+}
+
+// targets are all the groups of backends that frames may go to.
+func (s *settings) targets() []*target {
+	if s.upstream == nil {
+		return s.routes
+	}
+	return append([]*target{s.upstream}, s.routes...)
 }
 
 // group is what it takes to hold the upstream group of these settings.
@@ -58,13 +81,13 @@ func (g *group) acquire() *gateway.Group {
 // compile checks the configuration and fills in the defaults. Its errors say what would be right.
 func (h *Handler) compile() (*settings, error) {
 	s := &settings{
-		name: h.Name, maxAsks: math.MaxInt,
+		name:   h.Name,
 		limits: keepalive.Limits{Idle: defaultIdleTimeout, Frame: defaultFrameTimeout},
 	}
 	if s.name == "" {
 		s.name = defaultName
 	}
-	for _, step := range []func(*settings) error{h.compileFormat, h.compileTimes, h.compileHeartbeat, h.compileLimits, h.compileTarget} {
+	for _, step := range []func(*settings) error{h.compileFormat, h.compileTimes, h.compileHeartbeat, h.compileLimits, h.compileTarget, h.compileRoutes} {
 		if err := step(s); err != nil {
 			return nil, fmt.Errorf("gopr handler %q: %w", s.name, err)
 		}
@@ -76,17 +99,14 @@ func (h *Handler) compileFormat(s *settings) (err error) {
 	if s.dialect, err = h.dialect(); err != nil {
 		return err
 	}
+	s.cmdOffset = s.format.Layout().Cmd.Offset
 	rules := wire.Rules{Versions: h.Versions, MaxPayload: h.MaxPayload, From: wire.FromClient}
 	if len(h.Commands) > 0 {
-		var ranges []wire.CommandRange
-		for _, c := range h.Commands {
-			r, err := wire.ParseCommandRange(c)
-			if err != nil {
-				return err
-			}
-			ranges = append(ranges, r)
+		ranges, err := commandRanges(h.Commands)
+		if err != nil {
+			return err
 		}
-		s.commands, s.cmdOffset = wire.NewCommandSet(ranges...), s.format.Layout().Cmd.Offset
+		s.commands = wire.NewCommandSet(ranges...)
 		beats, all := s.beats()
 		rules.Commands = wire.NewCommandSet(append(ranges, beats...)...)
 		if all { // then the list is for who knows what is no heartbeat; the decoder only checks that it can be
@@ -145,6 +165,8 @@ func (h *Handler) compileHeartbeat(s *settings) error {
 
 func (h *Handler) compileTarget(s *settings) error {
 	switch {
+	case h.Respond == "" && h.Upstream == nil && len(h.Routes) > 0:
+		return nil
 	case h.Respond == "" && h.Upstream == nil:
 		return fmt.Errorf("there is nowhere to send frames: add `upstream host:port`, or `respond echo`")
 	case h.Respond != "" && h.Upstream != nil:
@@ -155,16 +177,11 @@ func (h *Handler) compileTarget(s *settings) error {
 	case h.Respond != "":
 		return fmt.Errorf("unknown respond %q: %s", h.Respond, respondEcho)
 	}
-	cfg, err := h.compileUpstream(s)
+	t, err := h.compileUpstream(s, h.Upstream, s.name)
 	if err != nil {
 		return fmt.Errorf("upstream: %w", err)
 	}
-	key, err := json.Marshal(h.Upstream)
-	if err != nil {
-		return err
-	}
-	cfg.Logger = gateway.Log.With("handler", s.name)
-	s.upstream = &group{handler: s.name, name: s.name, key: identity(cfg.Format) + fmt.Sprint(cfg.Versions) + string(key), cfg: cfg}
+	s.upstream = t
 	return nil
 }
 

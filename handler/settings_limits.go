@@ -38,7 +38,7 @@ func (h *Handler) compileLimits(s *settings) (err error) {
 	}
 	s.rules.Connections, s.rules.PerAddress = l.Connections, l.PerIP
 	s.transport.High = orDefault(l.Pending, defaultPending)
-	s.firstFrame = time.Duration(l.FirstFrame)
+	s.first = time.Duration(l.FirstFrame)
 	if s.rates, err = l.compileRates(); s.rates != nil {
 		s.transport.ReadMax = readAtOnce
 	}

@@ -107,7 +107,7 @@ func TestEveryOption(t *testing.T) {
 		{"limits exceed", s.rates.close, true},
 		{"limits pending", s.transport.High, 65536},
 		{"limits flapping", s.rules.Flapping, gateway.Flapping{Connects: 15, Within: time.Minute, Ban: 5 * time.Minute}},
-		{"limits first_frame", s.firstFrame, 3 * time.Second},
+		{"limits first_frame", s.first, 3 * time.Second},
 		{"respond", s.echo, false},
 		{"upstream, to", s.upstream.cfg.Backends, []string{"10.0.0.1:9000", "unix//run/backend.sock", "10.0.0.2:9000"}},
 		{"connections min", s.upstream.cfg.MinLinks, -1},
@@ -147,7 +147,7 @@ func TestDefaults(t *testing.T) {
 		{"tcp_keepalive", s.tcp, keepalive.TCP{Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 9}},
 		{"limits connections, per_ip, flapping", s.rules, gateway.Rules{}},
 		{"limits frames, bytes", s.rates, (*rates)(nil)},
-		{"limits first_frame", s.firstFrame, time.Duration(0)},
+		{"limits first_frame", s.first, time.Duration(0)},
 		{"limits pending", s.transport.High, 1 << 20},
 	}
 	for _, tt := range tests {

@@ -1,38 +1,51 @@
 package handler
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
+	"github.com/caddy-gopr/caddy-gopr/gateway"
 	"github.com/caddy-gopr/caddy-gopr/keepalive"
 	"github.com/caddy-gopr/caddy-gopr/upstream"
 )
 
-// compileUpstream prepares the group, and the translation where its backends speak another format.
-func (h *Handler) compileUpstream(s *settings) (upstream.Config, error) {
-	cfg, err := h.Upstream.compile()
+// compileUpstream prepares a group, and the translation where its backends speak another format.
+func (h *Handler) compileUpstream(s *settings, u *Upstream, name string) (*target, error) {
+	cfg, err := u.compile()
 	if err != nil {
-		return cfg, err
+		return nil, err
 	}
+	t := &target{maxAsks: math.MaxInt}
 	cfg.Format, cfg.Versions = s.format, h.Versions
-	if h.Upstream.Format != "" {
-		if cfg.Format, err = h.app.Format(h.Upstream.Format); err != nil {
-			return cfg, err
+	if u.Format != "" {
+		if cfg.Format, err = h.app.Format(u.Format); err != nil {
+			return nil, err
 		}
 	}
 	if cfg.Format != s.format {
 		cfg.Versions = nil // of the other format: its own
-		if s.translator, err = newTranslator(s.format, cfg.Format); err != nil {
-			return cfg, err
+		if t.translator, err = newTranslator(s.format, cfg.Format); err != nil {
+			return nil, err
 		}
 	}
 	if cfg.Pooling == upstream.Request {
 		if !s.format.HasPairing() && !cfg.Format.HasPairing() {
-			return cfg, fmt.Errorf("pooling request needs to know which frames ask and which answer, and the format %s does not say: declare `asks` and `answers` with the format, or take pooling session", s.format.Name())
+			return nil, fmt.Errorf("pooling request needs to know which frames ask and which answer, and the format %s does not say: declare `asks` and `answers` with the format, or take pooling session", s.format.Name())
 		}
-		s.maxAsks = cfg.WithDefaults().MaxInflight
+		t.maxAsks = cfg.WithDefaults().MaxInflight
 	}
-	return cfg, cfg.Validate()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	key, err := json.Marshal(u)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Logger = gateway.Log.With("handler", s.name, "upstream", name)
+	t.group = group{handler: s.name, name: name, key: identity(cfg.Format) + fmt.Sprint(cfg.Versions) + string(key), cfg: cfg}
+	return t, nil
 }
 
 func (u *Upstream) compile() (upstream.Config, error) {

@@ -282,8 +282,7 @@ func TestDocsComplete(t *testing.T) {
 		find         *regexp.Regexp
 		page, form   string
 	}{
-		{"option", "handler/config.go", regexp.MustCompile(`json:"([a-z_]+)`), "docs/configuration.md", "[`\"]%s\\b"},
-		{"option", "handler/config_limits.go", regexp.MustCompile(`json:"([a-z_]+)`), "docs/configuration.md", "[`\"]%s\\b"},
+		{"option", "handler/config*.go", regexp.MustCompile(`json:"([a-z_]+)`), "docs/configuration.md", "[`\"]%s\\b"},
 		{"option", "matcher/matcher.go", regexp.MustCompile(`json:"([a-z_]+)`), "docs/modules/matcher-gopr.md", "`%s`"},
 		{"placeholder", "matcher/matcher.go", regexp.MustCompile(`repl\.Set\("([a-z0-9.]+)"`), "docs/modules/matcher-gopr.md", `\{%s\}`},
 		{"metric", "gateway/metrics_clients.go", regexp.MustCompile(`(?:gauge|counter|histograms|desc)\("([a-z_]+)"`), "docs/operations.md", "`caddy_gopr_%s`"},
@@ -294,7 +293,18 @@ func TestDocsComplete(t *testing.T) {
 	} {
 		t.Run(c.source+" "+c.what, func(t *testing.T) {
 			text := readPage(t, c.page)
-			names := c.find.FindAllStringSubmatch(readPage(t, c.source), -1)
+			sources, err := filepath.Glob(filepath.Join(docsRoot, filepath.FromSlash(c.source)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names [][]string
+			for _, file := range sources {
+				b, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				names = append(names, c.find.FindAllStringSubmatch(string(b), -1)...)
+			}
 			if len(names) == 0 {
 				t.Fatalf("no %s found in %s", c.what, c.source)
 			}

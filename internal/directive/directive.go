@@ -15,8 +15,8 @@ type Parse func(d *caddyfile.Dispenser) error
 // Options are the options of a block, by name.
 type Options map[string]Parse
 
-// Block reads the block of options that may follow on d. Each option may be given once.
-func Block(d *caddyfile.Dispenser, name string, options Options) error {
+// Block reads the block of options that may follow on d. Each option may be given once, but for those named as many.
+func Block(d *caddyfile.Dispenser, name string, options Options, many ...string) error {
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		option := d.Val()
@@ -24,7 +24,7 @@ func Block(d *caddyfile.Dispenser, name string, options Options) error {
 		if !ok {
 			return d.Errf("%s has no option %q; it has %s", name, option, strings.Join(slices.Sorted(maps.Keys(options)), ", "))
 		}
-		if seen[option] {
+		if seen[option] && !slices.Contains(many, option) {
 			return d.Errf("%s %s is given twice: once is enough", name, option)
 		}
 		seen[option] = true

@@ -1,0 +1,119 @@
+package handler
+
+import (
+	"strings"
+	"sync/atomic"
+
+	"github.com/caddy-gopr/caddy-gopr/gateway"
+	"github.com/caddy-gopr/caddy-gopr/upstream"
+)
+
+// leases are a connection's holds on groups of backends: one for each group that its frames go to. That of the handler's own upstream is made first, so that what
+// its backend sends unasked has where to go; that of a route, with the first frame that goes there.
+//
+// The connection's goroutine alone adds to them; all may read.
+type leases struct {
+	client upstream.Client // whom they are for; set before the first
+	holds  atomic.Pointer[[]*hold]
+}
+
+// hold is a connection's lease of one group, and the upstream.Peer of that lease.
+type hold struct {
+	c     *conn
+	to    *target
+	group *gateway.Group
+	lease upstream.Lease
+	debts debts       // under translation: requests that the backend has not answered
+	full  atomic.Bool // the backend does not take more. It is set before the Send that finds it out, and cleared by Room
+
+	part // what of the piece at hand goes there; the connection's goroutine owns it
+}
+
+// all returns the holds there are.
+func (l *leases) all() []*hold {
+	if p := l.holds.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// of returns the connection's hold on a target's group.
+func (l *leases) of(c *conn, to *target) (*hold, error) {
+	for _, h := range l.all() {
+		if h.to == to {
+			return h, nil
+		}
+	}
+	return l.take(c, to)
+}
+
+// take leases the group of a target. It neither dials nor waits.
+func (l *leases) take(c *conn, to *target) (*hold, error) {
+	group := to.acquire()
+	up, err := group.Upstream()
+	if err != nil {
+		gateway.ReleaseGroup(group)
+		return nil, err
+	}
+	h := &hold{c: c, to: to, group: group}
+	h.lease = up.Lease(h, l.client)
+	old := l.all()
+	holds := append(old[:len(old):len(old)], h)
+	l.holds.Store(&holds)
+	h.lease.Resume() // for a Drained that did not find it
+	return h, nil
+}
+
+// release ends all holds. Nothing may be added any more.
+func (l *leases) release() {
+	for _, h := range l.all() {
+		h.lease.Close()
+		gateway.ReleaseGroup(h.group)
+	}
+}
+
+// full says whether any of the backends does not take more.
+func (l *leases) full() bool {
+	for _, h := range l.all() {
+		if h.full.Load() {
+			return true
+		}
+	}
+	return false
+}
+
+// resume has all backends read from again.
+func (l *leases) resume() {
+	for _, h := range l.all() {
+		h.lease.Resume()
+	}
+}
+
+// unanswered is the number of requests without an answer.
+func (l *leases) unanswered() (n int) {
+	for _, h := range l.all() {
+		n += h.lease.Unanswered()
+	}
+	return n
+}
+
+// settled says whether all that the client sent has gone to a backend, and all that it asked is answered.
+func (l *leases) settled() bool {
+	for _, h := range l.all() {
+		if h.lease.Unanswered() > 0 || h.lease.Waiting() {
+			return false
+		}
+	}
+	return true
+}
+
+// backends names those that serve the client now.
+func (l *leases) backends() string {
+	var names []string
+	for _, h := range l.all() {
+		if name := h.lease.Backend(); name != "" {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
