@@ -48,7 +48,8 @@ import (
 //			max_age       <duration>|off
 //			idle          <duration>
 //			connections   <min> [<max>]
-//			policy        round_robin|least_conn|random|first
+//			policy        round_robin|least_conn|random|first|ip_hash|client_hash
+//			weight        <backend> <number>
 //			dial_timeout  <duration>
 //			write_timeout <duration>
 //			reconnect {
@@ -127,7 +128,7 @@ func (h *Handler) unmarshalUpstream(d *caddyfile.Dispenser) error {
 
 func (u *Upstream) unmarshal(d *caddyfile.Dispenser) error {
 	u.Backends = d.RemainingArgs()
-	return directive.Block(d, "upstream", directive.Options{
+	options := directive.Options{
 		"to":              directive.List("10.0.0.1:9000", directive.Append(&u.Backends)),
 		"pooling":         directive.One("session", directive.String(&u.Pooling)),
 		"format":          directive.One("gopr", directive.String(&u.Format)),
@@ -153,7 +154,9 @@ func (u *Upstream) unmarshal(d *caddyfile.Dispenser) error {
 		"tcp_keepalive": unmarshalKeepalive(&u.TCPKeepalive),
 		"on_loss":       directive.One("keep", directive.String(&u.OnLoss)),
 		"buffer":        directive.One("256KiB", directive.Size(&u.Buffer)),
-	})
+	}
+	u.Choice.options(options)
+	return directive.Block(d, "upstream", options, "weight")
 }
 
 // durationOrOff is a time, or off for what is negative in JSON.

@@ -4,6 +4,7 @@
 //	handler.go        the module: provision, validate, handle
 //	config.go         its JSON
 //	config_routes.go  frames with some commands, to other backends
+//	config_choice.go  which backend serves whom
 //	config_limits.go  bounds against the many and the loud
 //	caddyfile.go      its Caddyfile
 //	settings.go       the configuration, compiled: one immutable value; settings_upstream.go, its backends; settings_limits.go, its limits

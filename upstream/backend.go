@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"container/list"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ const maxDialing = 64
 type backend struct {
 	name          string // as in the configuration
 	network, addr string
+	stand         standing
 
 	admin Admin       // what an operator wants of it
 	held  atomic.Bool // it is sent nothing new: see govern. Written with the group's lock held
@@ -24,8 +26,9 @@ type backend struct {
 	growing atomic.Bool        // under request pooling: another link has been asked for
 	spare   []*link            // those without a client, the newest at the end
 	dialing int
-	awaited int // of the dials, those for clients that wait
-	window  int // how many dials may be under way at once
+	awaited int       // of the dials, those for clients that wait
+	queue   list.List // of *session, those that want this backend and no other; the one that has waited longest first
+	window  int       // how many dials may be under way at once
 
 	old       []*link // those that are still to be renewed
 	renewing  *link   // the one that is to end before the next is renewed; nil: none
@@ -47,19 +50,24 @@ type backend struct {
 	beats, missed atomic.Uint64 // pings that were answered, and those that ended their link
 }
 
-func newBackend(name string, r Reconnect) (*backend, error) {
+func newBackend(name string, weight int, r Reconnect) (*backend, error) {
 	network, addr, err := splitBackend(name)
 	if err != nil {
 		return nil, err
 	}
 	return &backend{
-		name: name, network: network, addr: addr, links: make(map[*link]struct{}),
+		name: name, network: network, addr: addr, stand: standing{share: weight, seed: hashOf([]byte(name))}, links: make(map[*link]struct{}),
 		admin: Enabled, window: maxDialing, retry: client.NewRetry(r), stable: r.Stable,
 	}, nil
 }
 
 // load is the number of clients it serves, or is about to.
-func (b *backend) load() int { return len(b.links) - len(b.spare) + b.awaited }
+func (b *backend) load() int64 { return int64(len(b.links) - len(b.spare) + b.awaited) }
+
+// room implements candidate: who has none is no candidate.
+func (b *backend) room(int) bool { return true }
+
+func (b *backend) standing() standing { return b.stand }
 
 // fit says whether a link to it may be dialled now.
 func (b *backend) fit(now time.Time, maxLinks int) bool {

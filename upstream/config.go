@@ -20,6 +20,8 @@ type Config struct {
 	Backends []string
 	// Policy is how the backend for the next link is chosen. "": round_robin.
 	Policy Policy
+	// Weights are the shares of backends that get more than others, by their addresses: 1 to 256. Not named, or 0: 1.
+	Weights map[string]int
 	// Pooling is how links are shared. "": session.
 	Pooling Pooling
 	// MinLinks is how many links without a client are kept warm for each backend, so that the next client waits for no dial. Negative: none. 0: 1.
@@ -187,8 +189,8 @@ func (c Config) Validate() error {
 		}
 		seen[b] = true
 	}
-	if _, ok := policies[c.Policy]; !ok {
-		return fmt.Errorf("unknown policy %q: one of %s", c.Policy, strings.Join(policyNames(), ", "))
+	if err := c.validateChoice(); err != nil {
+		return err
 	}
 	if c.Pooling != Session && c.Pooling != Request {
 		return fmt.Errorf("unknown pooling %q: session or request", c.Pooling)

@@ -15,7 +15,6 @@ func (g *Group) dial(b *backend, awaited bool, now time.Time) {
 	b.dialing++
 	if awaited {
 		b.awaited++
-		g.awaited++
 	}
 	g.wg.Go(func() {
 		nc, err := g.connect(b)
@@ -56,7 +55,9 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 	b.replacing = false
 	if awaited {
 		b.awaited--
-		g.awaited--
+		if !g.cfg.Policy.keyed() {
+			g.awaited--
+		}
 	}
 	var given []match
 	switch {
@@ -75,7 +76,7 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 		case g.cfg.Pooling == Request:
 			b.links[l] = struct{}{}
 			g.publish()
-		case g.open(b) && g.waiting.Len() > 0:
+		case g.open(b) && g.claimed(b):
 			b.links[l] = struct{}{}
 			given = append(given, g.match(l, now))
 		case len(b.spare) < g.cfg.MinLinks:

@@ -62,8 +62,8 @@ func (g *Group) retire(l *link, now time.Time) {
 
 // waitAnew has the time that clients may wait begin now. g.mu is held.
 func (g *Group) waitAnew(now time.Time) {
-	for e := g.waiting.Front(); e != nil; e = e.Next() {
-		e.Value.(*session).waitAnew(now)
+	for l := range g.everyWaiting {
+		l.waitAnew(now)
 	}
 	for l := range g.resting {
 		l.waitAnew(now)

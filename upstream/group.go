@@ -29,7 +29,9 @@ type Group struct {
 	closed   bool
 	admin    Admin // what an operator wants of it
 	backends []*backend
-	fits     []*backend               // scratch of choose
+	fits     []*backend // scratch of choose, as are shares
+	shares   []int
+	rotas    rotas
 	waiting  *list.List               // of *session, the one that has waited longest first
 	resting  map[*session]*time.Timer // those that will wait for a link, but not yet
 	awaited  int                      // dials under way for those that wait
@@ -67,7 +69,7 @@ func NewGroup(c Config) (*Group, error) {
 		g.conn.Heartbeat = c.Heartbeat
 	}
 	for _, name := range c.Backends {
-		b, err := newBackend(name, c.Reconnect)
+		b, err := newBackend(name, max(1, c.Weights[name]), c.Reconnect)
 		if err != nil {
 			return nil, err
 		}
@@ -94,6 +96,9 @@ func (g *Group) Close() error {
 		g.timer.Stop()
 	}
 	var orphans []*session
+	for _, b := range g.backends {
+		g.giveBack(b)
+	}
 	for g.waiting.Len() > 0 {
 		orphans = append(orphans, g.next())
 	}
@@ -124,9 +129,16 @@ func (g *Group) Close() error {
 // the lease.
 func (g *Group) Lease(p Peer, c Client) Lease {
 	if g.cfg.Pooling == Request {
-		return &pooled{g: g, peer: p, client: c}
+		l := &pooled{g: g, peer: p, client: c}
+		if g.cfg.Policy.keyed() {
+			l.key = c.key(g.cfg.Policy)
+		}
+		return l
 	}
 	l := &session{g: g, peer: p, client: c}
+	if g.cfg.Policy.keyed() {
+		l.key = c.key(g.cfg.Policy)
+	}
 	g.enqueue(l, false)
 	return l
 }
@@ -140,9 +152,10 @@ type match struct {
 	link  *link
 }
 
-// match gives a link to the lease that has waited longest. g.mu is held.
-func (g *Group) match(link *link, now time.Time) match {
-	l := g.next()
+// match gives a link to the lease that has waited longest for it. g.mu is held.
+func (g *Group) match(link *link, now time.Time) match { return g.give(g.claimant(link.b), link, now) }
+
+func (g *Group) give(l *session, link *link, now time.Time) match {
 	g.waits.observe(now.Sub(l.queued))
 	return match{l, link}
 }
@@ -166,16 +179,10 @@ func (g *Group) pump(now time.Time) (given []match) {
 	if g.closed {
 		return nil
 	}
-	for g.waiting.Len() > g.awaited {
-		b := g.choose(now)
-		if b == nil {
-			break
-		}
-		if len(b.spare) > 0 {
-			given = append(given, g.match(b.takeSpare(), now))
-			continue
-		}
-		g.dial(b, true, now)
+	if g.cfg.Policy.keyed() {
+		given = g.assign(now)
+	} else {
+		given = g.allot(now)
 	}
 	for _, b := range g.backends {
 		for g.wantsLink(b) && b.fit(now, g.cfg.MaxLinks) {
@@ -195,34 +202,62 @@ func (g *Group) wantsLink(b *backend) bool {
 	if g.cfg.Pooling == Session {
 		return len(b.spare)+b.dialing < g.cfg.MinLinks
 	}
-	want := g.cfg.MinLinks
+	want := g.minShared()
 	if g.req.waiting.Len() > 0 {
 		want = max(want, 1)
 	}
 	return b.inUse()+b.dialing < want
 }
 
-// choose returns the backend for the next client: one with a spare link, or one that may be dialled; nil: none now. g.mu is held.
-func (g *Group) choose(now time.Time) *backend {
-	g.fits = g.fits[:0]
+// minShared is how many shared links a backend has at least. Where clients have backends of their own it is one: a backend without a link could be nobody's.
+func (g *Group) minShared() int {
+	if g.cfg.Policy.keyed() {
+		return max(g.cfg.MinLinks, 1)
+	}
+	return max(g.cfg.MinLinks, 0)
+}
+
+// wanting says whether there are clients that wait for a link, and for whom none is being dialled. g.mu is held.
+func (g *Group) wanting() bool { return g.waiting.Len() > g.awaited }
+
+// allot gives links to those that wait, the longest first, and starts dials for the others: whichever works first is for who has waited longest then. g.mu is held.
+func (g *Group) allot(now time.Time) (given []match) {
+	for g.waiting.Len() > g.awaited {
+		b := g.choose(0, func(b *backend) bool { return len(b.spare) > 0 || b.fit(now, g.cfg.MaxLinks) })
+		if b == nil {
+			break
+		}
+		if len(b.spare) > 0 {
+			given = append(given, g.match(b.takeSpare(), now))
+			continue
+		}
+		g.awaited++
+		g.dial(b, true, now)
+	}
+	return given
+}
+
+// choose returns the backend for the next client among those that can take one; nil: none can. g.mu is held.
+func (g *Group) choose(key uint64, can func(*backend) bool) *backend {
+	g.fits, g.shares = g.fits[:0], g.shares[:0]
 	for _, b := range g.backends {
-		if g.open(b) && (len(b.spare) > 0 || b.fit(now, g.cfg.MaxLinks)) {
-			g.fits = append(g.fits, b)
+		if g.open(b) && can(b) {
+			g.fits, g.shares = append(g.fits, b), append(g.shares, b.stand.share)
 		}
 	}
 	if len(g.fits) == 0 {
 		return nil
 	}
-	b := policies[g.cfg.Policy](g.fits, g.turn)
+	i := choose(g.cfg.Policy, g.fits, choice{turn: g.turn, key: key, rota: g.rotas.of(g.shares)})
 	g.turn++
-	return b
+	return g.fits[i]
 }
 
 // setTimer has pump called when the next backend may be dialled, if anything waits for that. g.mu is held.
 func (g *Group) setTimer(now time.Time) {
 	var at time.Time
 	for _, b := range g.backends {
-		if due := b.notBefore; due.After(now) && (g.waiting.Len() > g.awaited || g.wantsLink(b) || len(b.old) > 0) {
+		if due := b.notBefore; due.After(now) && (g.wanting() || g.wantsLink(b) || len(b.old) > 0) {
 			at = keepalive.Earliest(at, due)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
@@ -121,3 +123,33 @@ var testDecoder = func() *wire.Decoder {
 	}
 	return d
 }()
+
+// waitAnswers waits until each has got something, and fails if one does not within a minute of the bubble's time.
+func waitAnswers(t testing.TB, all []*peer) {
+	t.Helper()
+	for range 600 {
+		synctest.Wait()
+		if !slices.ContainsFunc(all, func(p *peer) bool {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return len(p.got) == 0
+		}) {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatal("somebody gets no answer")
+}
+
+// waitConnected waits, in the bubble's time, until a backend has a link, or a dial would be made for the next client.
+func waitConnected(g *Group, addr string) {
+	for range 600 {
+		synctest.Wait()
+		for _, b := range g.Stat().Backends {
+			if b.Backend == addr && (b.Links > 0 || b.NextDial.IsZero()) {
+				return
+			}
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}

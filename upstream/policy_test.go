@@ -126,10 +126,10 @@ func TestLoad(t *testing.T) {
 			}
 			time.Sleep(tt.after)
 			g.mu.Lock()
-			if got := a.load() + g.backends[1].load(); got != 2*tt.load {
+			if got := a.load() + g.backends[1].load(); got != int64(2*tt.load) {
 				t.Errorf("the load is %d, not %d", got, 2*tt.load)
 			}
-			if got := a.load(); tt.after == 0 && got != tt.load { // later, who waits has what came first
+			if got := a.load(); tt.after == 0 && got != int64(tt.load) { // later, who waits has what came first
 				t.Errorf("the load of one is %d, not %d", got, tt.load)
 			}
 			g.mu.Unlock()

@@ -16,6 +16,7 @@ type pooled struct {
 	client Client
 
 	elem *list.Element // its place among those that wait; guarded by the group's lock
+	key  uint64        // who the client is, where the policy asks for that
 
 	asked atomic.Int64 // requests that went to a link, and have no answer
 	kept  atomic.Int64 // requests in held
@@ -65,7 +66,7 @@ func (l *pooled) Send(frames []byte, n, asks int) (full bool) {
 func (l *pooled) try(frames []byte, n, asks int, now time.Time) bool {
 	link := l.link
 	if asked := l.asked.Load(); link == nil || asked == 0 && (!l.pinned || link.over() || link.b.held.Load()) {
-		if link = l.g.pick(asks); link == nil {
+		if link = l.g.pick(l, asks); link == nil {
 			return false
 		}
 	}

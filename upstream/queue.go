@@ -9,9 +9,9 @@ func (g *Group) enqueue(l *session, first bool) {
 	}
 	now := time.Now()
 	if first {
-		l.elem = g.waiting.PushFront(l)
+		l.elem, l.in = g.waiting.PushFront(l), g.waiting
 	} else {
-		l.elem = g.waiting.PushBack(l)
+		l.elem, l.in = g.waiting.PushBack(l), g.waiting
 		l.queued = now
 	}
 	g.unlock(g.pump(now))
@@ -36,7 +36,7 @@ func (g *Group) rested(l *session) {
 	defer g.wg.Done()
 	delete(g.resting, l)
 	now := time.Now()
-	l.elem = g.waiting.PushBack(l)
+	l.elem, l.in = g.waiting.PushBack(l), g.waiting
 	l.queued = now
 	g.unlock(g.pump(now))
 }
@@ -61,7 +61,7 @@ func (g *Group) leave(l *session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if l.elem != nil {
-		g.waiting.Remove(l.elem)
+		l.in.Remove(l.elem)
 		l.elem = nil
 	}
 	if t, ok := g.resting[l]; ok {

@@ -11,9 +11,9 @@ import (
 
 // requests is what a group needs for request pooling.
 type requests struct {
-	links   atomic.Pointer[[]useable] // of backends that have any, in the order of the configuration; never changed in place
-	waiting list.List                 // of *pooled, the one that has waited longest first; guarded by the group's lock
-	waiters atomic.Int64              // its length: clients whose frames wait for room
+	links   atomic.Pointer[pool] // nil: none yet
+	waiting list.List            // of *pooled, the one that has waited longest first; guarded by the group's lock
+	waiters atomic.Int64         // its length: clients whose frames wait for room
 	turn    atomic.Uint64
 	serving sync.Mutex  // held by who serves those that wait
 	again   atomic.Bool // there may be room that he has not seen
@@ -40,12 +40,12 @@ const maxServed = 32
 
 // pick returns the link for a run of requests: of the backend that the policy chooses among those with room, the one with the fewest in flight. nil: there is no
 // room now. It asks for another link where the one it returns is half full.
-func (g *Group) pick(asks int) *shared {
+func (g *Group) pick(l *pooled, asks int) *shared {
 	links := g.req.links.Load()
-	if links == nil || len(*links) == 0 {
+	if links == nil {
 		return nil
 	}
-	best := choosers[g.cfg.Policy](*links, asks, g.req.turn.Add(1))
+	best := links.pick(g.cfg.Policy, choice{turn: g.req.turn.Add(1), key: l.key, asks: asks})
 	if best != nil && int(best.inflight.Load())+asks > g.cfg.MaxInflight/2 && best.b.growing.CompareAndSwap(false, true) {
 		g.grow(best.b)
 	}
@@ -73,7 +73,7 @@ func (g *Group) publish() {
 		if b.held.Load() {
 			continue
 		}
-		u := useable{b: b}
+		u := useable{b: b, stand: b.stand}
 		for l := range b.links {
 			if !l.shared.over() {
 				u.links = append(u.links, l.shared)
@@ -84,7 +84,7 @@ func (g *Group) publish() {
 			all = append(all, u)
 		}
 	}
-	g.req.links.Store(&all)
+	g.req.links.Store(newPool(all))
 }
 
 // await has a lease wait for room.
@@ -246,7 +246,7 @@ func (g *Group) sweepLinks(b *backend, now time.Time) (late []*pooled) {
 			s.conn.Close(ErrRequestTimeout)
 		case g.cfg.MaxAge > 0 && !s.over() && now.After(l.renew):
 			s.retire(now)
-		case inUse > max(g.cfg.MinLinks, 0) && s.idleSince(now.Add(-g.cfg.Idle)):
+		case inUse > g.minShared() && s.idleSince(now.Add(-g.cfg.Idle)):
 			inUse--
 			s.retire(now)
 		}
@@ -265,8 +265,8 @@ func (g *Group) tired(now time.Time) (all []interface{ end(error) }) {
 			all = append(all, l)
 		}
 	}
-	for e := g.waiting.Front(); e != nil; e = e.Next() {
-		look(e.Value.(*session))
+	for l := range g.everyWaiting {
+		look(l)
 	}
 	for l := range g.resting {
 		look(l)

@@ -17,7 +17,9 @@ type session struct {
 	peer   Peer
 	client Client
 
-	elem *list.Element // its place among those that wait; guarded by the group's lock
+	elem *list.Element // its place among those that wait; guarded by the group's lock, as is in
+	in   *list.List    // where that is
+	key  uint64        // who the client is, where the policy asks for that
 	// queued is since when it waits; guarded by the group's lock.
 	queued time.Time
 

@@ -59,7 +59,7 @@ func (g *Group) Stat() Stat {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	s := Stat{Admin: g.admin, Pooling: g.cfg.Pooling, Waiting: g.waiting.Len() + g.req.waiting.Len(), Backends: make([]BackendStat, 0, len(g.backends)), Waits: g.waits.times()}
+	s := Stat{Admin: g.admin, Pooling: g.cfg.Pooling, Waiting: g.waitingAll() + g.req.waiting.Len(), Backends: make([]BackendStat, 0, len(g.backends)), Waits: g.waits.times()}
 	for _, b := range g.backends {
 		bs := BackendStat{
 			Backend: b.name, Admin: b.admin, State: b.state(now, g.cfg.Reconnect.Attempts), Breaker: b.breaker(now),

@@ -11,7 +11,7 @@
 //	queue.go     who waits for a link
 //	dial.go      links come and go: dials, failures, warm spares
 //	backend.go   what is known of one backend: its links, its failures, when it may be dialled
-//	policy.go    which backend is next
+//	policy.go    which backend is next: rota.go in turn, hash.go by the client; choose.go for requests, keyed.go for clients that have their own
 //	lease.go     one client's hold on the group
 //	client.go    whom it is for
 //	link.go      one connection to a backend
