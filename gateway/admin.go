@@ -45,6 +45,8 @@ func endpoints() []endpoint {
 	return slices.Concat(
 		handlerEndpoints,
 		upstreamEndpoints,
+		connectionEndpoints,
+		closedEndpoints,
 	)
 }
 

@@ -5,12 +5,15 @@
 // the last of them:
 //
 //	admin.go     its place on the admin endpoint; admin_handlers.go: /gopr/handlers; admin_upstreams.go: /gopr/upstreams and its verbs
+//	             admin_connections.go, admin_closed.go: those; admin_list.go: long answers
 //	app.go       the app of one configuration: the names of its handlers, the groups it starts
 //	format.go    formats that the configuration declares, in JSON; caddyfile.go, in the Caddyfile
 //	layout.go    such a format as wire knows it; notation.go, how values are written
 //	lookup.go    a format by its name
 //	door.go      who is let in: counts by address (address.go), bans (flapping.go)
 //	live.go      what all handlers of one name share: connections, counts
+//	conn.go      what is known of a connection; registry.go: those that live, closed.go: those that have ended
+//	filter.go    which of them are meant; filter_live.go: of those that live
 //	group.go     upstream groups, the same one for the same name and settings
 //	metrics.go   caddy_gopr_* on Caddy's registry: metrics_clients.go, of clients; metrics_upstreams.go, of backends
 //	listener.go  the network type gopr/: listening sockets that outlive configurations

@@ -104,30 +104,6 @@ func TestAdmitTogether(t *testing.T) {
 	}
 }
 
-type conn struct{ Conn }
-
-func TestConns(t *testing.T) {
-	l := AcquireLive(t.Name())
-	defer ReleaseLive(l)
-	a, b := new(struct {
-		conn
-		int
-	}), new(struct {
-		conn
-		int
-	})
-	l.Add(a)
-	l.Add(b)
-	if all := l.Conns(); len(all) != 2 || !slices.Contains(all, Conn(a)) || !slices.Contains(all, Conn(b)) {
-		t.Errorf("%v, want both", all)
-	}
-	l.Remove(a)
-	l.Remove(a)
-	if all := l.Conns(); len(all) != 1 || all[0] != Conn(b) {
-		t.Errorf("%v, want the second", all)
-	}
-}
-
 // TestGroupIsSharedBySettings and goes with the last that uses it.
 func TestGroupIsSharedBySettings(t *testing.T) {
 	cfg := upstream.Config{Backends: []string{"127.0.0.1:9"}, MinLinks: -1}

@@ -1,10 +1,7 @@
 package gateway
 
 import (
-	"net"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,8 +19,7 @@ type Live struct {
 
 	door door
 
-	mu    sync.Mutex // guards conns
-	conns map[Conn]struct{}
+	conns registry
 
 	// The counters of this name, looked up once.
 	Opened      prometheus.Counter
@@ -40,26 +36,6 @@ type Live struct {
 	connections prometheus.Gauge
 }
 
-// Conn is a live client connection, as the registry sees it. Its methods may be called from any goroutine.
-type Conn interface {
-	Info() Info
-	// Pending returns how many bytes wait for the client to read them, and whether they are so many that nothing more is read for it.
-	Pending() (bytes int, full bool)
-	// End closes the connection soon, for the reason given.
-	End(reason string)
-}
-
-// Info is what is known of a connection at one moment.
-type Info struct {
-	Remote, Local       net.Addr
-	Since               time.Time
-	FramesIn, FramesOut uint64
-	BytesIn, BytesOut   uint64
-	Unsent              int
-	Unanswered          int
-	Upstream            string
-}
-
 // AcquireLive returns the Live of a name, and counts the caller as its user until ReleaseLive.
 func AcquireLive(name string) *Live {
 	v, _, _ := lives.LoadOrNew(name, func() (caddy.Destructor, error) { return newLive(name), nil })
@@ -72,7 +48,6 @@ func ReleaseLive(l *Live) { _, _ = lives.Delete(l.Name) }
 func newLive(name string) *Live {
 	return &Live{
 		Name:        name,
-		conns:       make(map[Conn]struct{}),
 		Opened:      opened.WithLabelValues(name),
 		FramesIn:    frames.WithLabelValues(name, "in"),
 		FramesOut:   frames.WithLabelValues(name, "out"),
@@ -119,26 +94,16 @@ func (l *Live) CountReject(reason string) { rejects.WithLabelValues(l.Name, reas
 func (l *Live) Open() int { return int(l.open.Load()) }
 
 // Add lists an admitted connection, Remove takes it off the list.
-func (l *Live) Add(c Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.conns[c] = struct{}{}
-}
+func (l *Live) Add(c Conn) { l.conns.add(c) }
 
 // Remove takes a connection off the list.
-func (l *Live) Remove(c Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.conns, c)
-}
+func (l *Live) Remove(c Conn) { l.conns.remove(c.ID()) }
 
-// Conns returns the connections that are live at this moment, in no order.
+// Conns returns the connections that are live at this moment, in the order in which they came.
 func (l *Live) Conns() []Conn {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	all := make([]Conn, 0, len(l.conns))
-	for c := range l.conns {
-		all = append(all, c)
+	var all []Conn
+	for e := range walk([]*Live{l}, 0) {
+		all = append(all, e.conn)
 	}
 	return all
 }

@@ -19,7 +19,9 @@ type conn struct {
 	t     transport.Conn
 	s     *settings
 	live  *gateway.Live
+	id    gateway.ConnID
 	since time.Time
+	by    string // the subject of the client's certificate; "": it has none
 
 	leases leases // of groups of backends; what a backend sends, and what follows from it, may come before its lease is among them
 
@@ -41,6 +43,8 @@ type conn struct {
 
 	framesIn, framesOut atomic.Uint64
 	bytesIn, bytesOut   atomic.Uint64
+	rtt                 atomic.Int64 // smoothed, in nanoseconds; 0: not measured
+	rec                 flight
 	ended               atomic.Pointer[ending] // what somebody else ended it for
 }
 
@@ -54,7 +58,7 @@ const linger = 10 * time.Second
 const lingerLook = 100 * time.Millisecond
 
 func newConn(nc net.Conn, s *settings, live *gateway.Live, now time.Time) *conn {
-	c := &conn{s: s, live: live, since: now}
+	c := &conn{s: s, live: live, id: gateway.NewConnID(), since: now}
 	c.watch.Start(&s.limits, now)
 	if s.probe != nil {
 		c.pinger.Start(s.probe, now)
@@ -195,21 +199,6 @@ func (c *conn) Drained() {
 		c.t.Resume()
 	}
 }
-
-// Info implements gateway.Conn.
-func (c *conn) Info() gateway.Info {
-	return gateway.Info{
-		Remote: c.t.NetConn().RemoteAddr(), Local: c.t.NetConn().LocalAddr(), Since: c.since,
-		FramesIn: c.framesIn.Load(), FramesOut: c.framesOut.Load(), BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
-		Unsent: c.t.Unsent(), Unanswered: c.leases.unanswered(), Upstream: c.leases.backends(),
-	}
-}
-
-// Pending implements gateway.Conn.
-func (c *conn) Pending() (bytes int, full bool) { return c.t.Backlog() }
-
-// End implements gateway.Conn.
-func (c *conn) End(reason string) { c.end(ending{reason: reason}) }
 
 // Interface guards.
 var (

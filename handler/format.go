@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 
@@ -124,6 +125,14 @@ func (d *dialect) asks(f *wire.Frame) bool {
 		return f.Flag&uint32(wire.FlagReq) != 0 && !(f.Cmd == uint32(wire.CmdPing) && f.Flag == uint32(wire.FlagReq))
 	}
 	return d.format.Asks(f)
+}
+
+// peek reads the header of a frame that was already accepted, or that the gateway has written.
+func (d *dialect) peek(b []byte) (size int, cmd, flag uint32) {
+	if d.simple && len(b) >= wire.HeaderLen {
+		return wire.HeaderLen + int(binary.BigEndian.Uint16(b[wire.OffsetLength:])), uint32(b[wire.OffsetCmd]), uint32(b[wire.OffsetFlag])
+	}
+	return d.format.Peek(b)
 }
 
 // appendPong appends the answer to a ping.

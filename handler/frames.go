@@ -21,6 +21,7 @@ type piece struct {
 	whole   bool    // at least one good frame
 	dropped bool    // at least one frame was dropped, to its end
 	own     *[]byte // answers of the gateway's own, borrowed; nil: none
+	recent  recent  // for the flight recorder
 }
 
 // answers are the buffers for a piece's own answers.
@@ -40,6 +41,7 @@ func (c *conn) Data(now time.Time, b []byte) (used int, next transport.Next) {
 	used, next = c.walk(&p, now)
 	c.note(now, &p, used < len(b) || c.skip > 0)
 	c.count(&p, used)
+	c.rec.in(now, &p.recent)
 	for _, h := range c.leases.all() {
 		h.forward()
 	}
@@ -71,7 +73,7 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 		}
 		if err != nil {
 			p.taken++
-			drop, next := c.reject(p.b[used:], err)
+			drop, next := c.reject(p, p.b[used:], err)
 			if next == transport.Close {
 				return used, next
 			}
@@ -83,14 +85,17 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 		}
 		p.taken++
 		c.searched = 0
+		kind := beatIn
 		if !c.beat(p, &f, now) {
+			kind = frameIn
 			if err := c.take(p, used, used+n, &f); err != nil {
-				if _, next := c.reject(p.b[used:], err); next == transport.Close {
+				if _, next := c.reject(p, p.b[used:], err); next == transport.Close {
 					return used, next
 				}
 				continue
 			}
 		}
+		p.recent.frame(kind, &f)
 		p.whole = true
 		used += n
 	}
@@ -213,6 +218,7 @@ func (c *conn) ping(now time.Time) {
 	if b, err := c.s.appendPing(buf[:0], payload); err == nil {
 		if _, err := c.t.Write(b); err == nil {
 			c.out(0, len(b))
+			c.rec.probe(&c.s.dialect, now, b)
 		}
 	}
 }
@@ -233,6 +239,9 @@ func (c *conn) ponged(now time.Time, payload []byte) (ok bool) {
 	}
 	if rtt > 0 { // 0: not measured
 		c.live.RTT.Observe(rtt.Seconds())
+	}
+	if ok {
+		c.rtt.Store(int64(c.pinger.RTT().SRTT()))
 	}
 	return ok
 }

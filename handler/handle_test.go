@@ -11,6 +11,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"reflect"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -183,9 +184,10 @@ func TestRegistry(t *testing.T) {
 		}
 		want := gateway.Info{
 			Remote: c.RemoteAddr(), Local: c.LocalAddr(), Since: began, FramesIn: 1, BytesIn: uint64(len(request) + len(ping)),
-			BytesOut: uint64(len(pong)), Unanswered: 1, Upstream: "backend:9000",
+			BytesOut: uint64(len(pong)), Unanswered: 1, Links: []gateway.Link{{Group: h.Name, Backend: "backend:9000", Unanswered: 1}},
+			ID: conns[0].ID(), State: gateway.StateActive, LastFrame: time.Now(), LastHeard: time.Now(),
 		}
-		if got := conns[0].Info(); got != want {
+		if got := conns[0].Info(); !reflect.DeepEqual(got, want) {
 			t.Errorf("info is %+v, want %+v", got, want)
 		}
 		conns[0].End(reasonKilled)

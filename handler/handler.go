@@ -14,6 +14,7 @@
 //	translate.go      frames of one format in another
 //	conn.go           the life of one connection, without I/O
 //	leases.go         its holds on groups of backends
+//	info.go           what the admin API sees of it; flight.go, its last frames
 //	frames.go         a piece of the stream, frame by frame; part.go, what of it goes to one group
 //	reject.go         what becomes of frames that are not accepted
 //	peer.go           the connection as the upstream sees it
@@ -82,16 +83,18 @@ func (h *Handler) Handle(cx *layer4.Connection, _ layer4.Handler) error {
 		return nil
 	}
 	live, log := pass.Live, logging{pass.Live}
-	end := ending{reason: reasonPanic}
-	defer func() { pass.Dismiss(end.reason) }()
+	end, info := ending{reason: reasonPanic}, gateway.Info{}
+	defer func() {
+		pass.Dismiss(end.reason)
+		live.Ended(info, cx.RemoteAddr(), end.reason, end.err)
+	}()
 	defer func() {
 		if r := recover(); r != nil { // one connection's fault is not the process's
 			gateway.Log.Error("panic in a gopr connection", "handler", live.Name, "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
-	e, info := serve(cx, h.settings, live, log)
-	end = e
-	log.ended(cx.RemoteAddr(), e, info)
+	end, info = serve(cx, h.settings, live, log)
+	log.ended(cx.RemoteAddr(), end, info)
 	return nil
 }
 
@@ -108,9 +111,11 @@ func serve(cx *layer4.Connection, s *settings, live *gateway.Live, log logging) 
 		return ending{reason: reasonNetwork, err: err}, gateway.Info{}
 	}
 	c := newConn(nc, s, live, time.Now())
-	release, err := c.connect(clientOf(cx))
+	client := clientOf(cx)
+	c.by = subject(client.TLS)
+	release, err := c.connect(client)
 	if err != nil {
-		return ending{reason: reasonUpstream, err: err}, gateway.Info{}
+		return ending{reason: reasonUpstream, err: err}, c.Info()
 	}
 	defer release()
 	live.Add(c)

@@ -20,6 +20,7 @@ func (h *hold) Frames(run []byte, n int) (full bool) {
 		return false // the connection is ending; the backend must not be stopped for it
 	}
 	c.out(n, len(run))
+	c.rec.out(&c.s.dialect, run, n)
 	if c.lingering.Load() && c.leases.unanswered() == 0 {
 		c.t.Wake()
 	}

@@ -36,7 +36,7 @@ const (
 	reasonTimeout      = "request_timeout" // the backend did not answer in time
 	reasonSlow         = "slow_consumer"   // the client does not read the answers it shares a link for
 	reasonPanic        = "panic"
-	reasonKilled       = "killed" // by an operator
+	reasonKilled       = gateway.ReasonKilled
 )
 
 // ending is how a connection ended.

@@ -14,7 +14,7 @@ import (
 const maxSearch = 64 << 10
 
 // reject decides about a frame that is not accepted. It returns how many bytes of b to drop, or Close. What is to be dropped beyond b is noted in c.skip.
-func (c *conn) reject(b []byte, err error) (drop int, next transport.Next) {
+func (c *conn) reject(p *piece, b []byte, err error) (drop int, next transport.Next) {
 	var r *wire.RejectError
 	if !errors.As(err, &r) {
 		return 0, c.fail(err)
@@ -22,6 +22,7 @@ func (c *conn) reject(b []byte, err error) (drop int, next transport.Next) {
 	searching := c.searched > 0 && r.Reason == wire.ReasonMagic // one search is one reject, however many pieces it takes
 	if !searching {
 		c.live.CountReject(r.Reason.String())
+		p.recent.reject(r.Reason, r.Skip)
 	}
 	switch {
 	case !c.s.drop:

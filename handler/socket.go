@@ -18,6 +18,14 @@ func clientOf(cx *layer4.Connection) upstream.Client {
 	return c
 }
 
+// subject is whom the client's certificate is for; "": it showed none.
+func subject(state *tls.ConnectionState) string {
+	if state == nil || len(state.PeerCertificates) == 0 {
+		return ""
+	}
+	return state.PeerCertificates[0].Subject.String()
+}
+
 // socket returns the connection to serve, and what Caddy has read of it already. Where nothing but Caddy's own wrapper lies on the TCP connection, it is that one,
 // which can be read when it is readable and written without blocking. Where there is more (TLS, PROXY protocol, throttling) it is the wrapper. tcp is what lies at
 // the bottom; nil: nobody knows.
