@@ -34,6 +34,22 @@ func returnPiece(p *[]byte) {
 type unread struct {
 	rest  []byte  // the bytes; in piece, or a small copy
 	piece *[]byte // borrowed; kept only while a large frame is unfinished
+	holds weight
+}
+
+// weigh counts what holds the bytes.
+func (u *unread) weigh() {
+	if u.piece != nil {
+		u.holds.set(len(*u.piece))
+	} else {
+		u.holds.set(cap(u.rest))
+	}
+}
+
+// clear forgets the small copy that is empty.
+func (u *unread) clear() {
+	u.rest = nil
+	u.weigh()
 }
 
 // take returns a piece that begins with the n bytes not yet used, and has room behind them.
@@ -61,6 +77,7 @@ func (u *unread) keep(p *[]byte, rest []byte) {
 	if len(rest) > holdAbove {
 		n := toFront(p, rest)
 		u.piece, u.rest = p, (*p)[:n]
+		u.weigh()
 		return
 	}
 	if cap(u.rest) > keptRest && len(rest) <= keptRest {
@@ -68,6 +85,7 @@ func (u *unread) keep(p *[]byte, rest []byte) {
 	}
 	u.rest = append(u.rest[:0], rest...)
 	returnPiece(p)
+	u.weigh()
 }
 
 // toFront moves b, which lies in p, to the front of p. Where it is there already, nothing is copied: so a frame that comes in drop by drop is
@@ -103,13 +121,28 @@ func (u *unread) release() {
 		returnPiece(u.piece)
 	}
 	u.piece, u.rest = nil, nil
+	u.weigh()
 }
 
 var outs = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
-func borrowOut() *[]byte { return outs.Get().(*[]byte) }
+func borrowOut() *[]byte {
+	p := outs.Get().(*[]byte)
+	held.Add(int64(cap(*p)))
+	return p
+}
+
+// growOut appends to a borrowed buffer.
+func growOut(p *[]byte, b []byte) {
+	before := cap(*p)
+	*p = append(*p, b...)
+	if grown := cap(*p) - before; grown > 0 {
+		held.Add(int64(grown))
+	}
+}
 
 func returnOut(p *[]byte) {
+	held.Add(int64(-cap(*p)))
 	if cap(*p) > keptOut {
 		return
 	}

@@ -52,6 +52,9 @@ type Conn interface {
 	Unsent() int
 	// Backlog is Unsent, and whether it is full: it was above Options.High, and has not fallen to half of that since.
 	Backlog() (bytes int, full bool)
+	// Held returns how many bytes of memory the connection's buffers take: for what was read and not used, and what is unsent. It is right to within one buffer that is
+	// in hand.
+	Held() int
 	// NetConn returns the connection underneath, for its addresses and, on the goroutine driver, its socket options. It must not be read, written
 	// or closed.
 	NetConn() net.Conn

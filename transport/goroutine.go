@@ -87,6 +87,8 @@ func (c *goroutineConn) Backlog() (bytes int, full bool) {
 	return c.unsent, c.full
 }
 
+func (c *goroutineConn) Held() int { return c.Unsent() + c.holds.get() }
+
 func (c *goroutineConn) Wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -7,9 +7,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,7 +20,16 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.Cleanup(weightless)) }
+
+// weightless: when all has ended, nothing is held, in the books either.
+func weightless(code int) {
+	if n := Held(); n != 0 && code == 0 {
+		fmt.Printf("%d bytes are held by nobody\n", n)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // patience is how long a test waits for what must happen before it says that it does not. No test needs it to pass.
 const patience = 30 * time.Second

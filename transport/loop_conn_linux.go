@@ -145,6 +145,9 @@ func (c *loopConn) Backlog() (bytes int, full bool) {
 	return c.unsent, c.full
 }
 
+// Held implements Conn.
+func (c *loopConn) Held() int { return c.Unsent() + c.holds.get() }
+
 // NetConn implements Conn.
 func (c *loopConn) NetConn() net.Conn { return &c.addrs }
 

@@ -88,7 +88,7 @@ func (c *loopConn) readable() {
 	}
 	used, next := c.logic.Data(time.Now(), (*p)[:n+got])
 	if c.keep(p, (*p)[used:n+got]); len(c.rest) == 0 {
-		c.rest = nil
+		c.clear()
 	}
 	c.follow(next)
 }
@@ -105,7 +105,7 @@ func (c *loopConn) peerEnded() {
 func (c *loopConn) feed(now time.Time) {
 	n, next := c.logic.Data(now, c.rest)
 	if c.used(n); len(c.rest) == 0 {
-		c.rest = nil
+		c.clear()
 	}
 	c.follow(next)
 }

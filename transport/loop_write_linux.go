@@ -76,7 +76,7 @@ func (c *loopConn) add(b []byte) {
 		*c.out = (*c.out)[:copy(*c.out, (*c.out)[c.sent:])]
 		c.sent = 0
 	}
-	*c.out = append(*c.out, b...)
+	growOut(c.out, b)
 	c.unsent += len(b)
 }
 
@@ -87,7 +87,7 @@ func (c *loopConn) send(b []byte) (n int, err error) {
 	n, err = c.try(b)
 	if err == nil && n < len(b) {
 		p := borrowOut()
-		*p = append(*p, b[n:]...)
+		growOut(p, b[n:])
 		c.putBack(p, 0)
 	}
 	c.written()
@@ -140,7 +140,7 @@ func (c *loopConn) putBack(p *[]byte, sent int) {
 		return
 	}
 	if behind := c.out; behind != nil {
-		*p = append(*p, *behind...)
+		growOut(p, *behind)
 		returnOut(behind)
 	}
 	c.out, c.sent = p, sent

@@ -44,7 +44,7 @@ func (c *goroutineConn) readable(fd uintptr) bool {
 				continue
 			case err == syscall.EAGAIN:
 				if n == 0 {
-					c.rest = nil
+					c.clear()
 				}
 				c.unsettled = false
 				c.arm()

@@ -18,6 +18,7 @@ func (c *goroutineConn) readAny() (Next, error) {
 		toFront(&c.own, c.rest)
 	}
 	c.rest = c.own[:have]
+	c.holds.set(len(c.own))
 	c.arm()
 	n, err := c.nc.Read(c.own[have:])
 	if n > 0 {
@@ -29,6 +30,7 @@ func (c *goroutineConn) readAny() (Next, error) {
 			b := make([]byte, min(4*len(c.own), tlsRecord))
 			c.rest = b[:copy(b, c.rest)]
 			c.own = b
+			c.holds.set(len(b))
 		}
 		c.readAt, c.unsettled = now, len(c.own) > smallBuf
 		if err == nil || next != More {
@@ -50,5 +52,6 @@ func (c *goroutineConn) shrink(enough int) {
 	if len(c.own) > max(enough, 4*len(c.rest)) {
 		c.rest = append([]byte(nil), c.rest...)
 		c.own = nil
+		c.weigh()
 	}
 }

@@ -6,7 +6,7 @@
 //
 //	conn.go        what both offer, and who gets which
 //	options.go     other options for a connection that lives
-//	buffer.go      the buffers that connections borrow
+//	buffer.go      the buffers that connections borrow; held.go, how much memory they take
 //
 // The goroutine driver, for any net.Conn:
 //

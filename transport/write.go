@@ -98,7 +98,7 @@ func (c *goroutineConn) add(b []byte) {
 	if c.out == nil {
 		c.out = borrowOut()
 	}
-	*c.out = append(*c.out, b...)
+	growOut(c.out, b)
 	c.unsent += len(b)
 }
 
@@ -111,7 +111,7 @@ func (c *goroutineConn) addFront(b []byte) {
 	behind := c.out
 	c.out = borrowOut()
 	c.add(b)
-	*c.out = append(*c.out, *behind...)
+	growOut(c.out, *behind)
 	returnOut(behind)
 }
 

@@ -11,6 +11,8 @@ type Lease interface {
 	Unanswered() int
 	// Waiting says whether frames that were sent wait for a link, or for room on one.
 	Waiting() bool
+	// Held returns how many bytes of memory those frames take.
+	Held() int
 	// Backend returns the backend that serves the client now; "": none does.
 	Backend() string
 	// Close ends the lease: the client has gone. What went to a link is still sent to the backend, within the two seconds of a client.Conn; what waits for a link is

@@ -26,6 +26,7 @@ type pooled struct {
 	link   *shared    // the last one; nil: none yet
 	pinned bool       // the last frames asked nothing: nothing will tell that they were read
 	held   []byte     // frames that wait for room on a link
+	holds  weight     // of held
 	runs   []run      // what is in held
 	since  time.Time  // since when they wait
 	full   bool       // Send returned full, the peer is owed a Room
@@ -51,6 +52,7 @@ func (l *pooled) Send(frames []byte, n, asks int) (full bool) {
 		l.since = now
 	}
 	l.held = append(l.held, frames...)
+	l.holds.set(cap(l.held))
 	l.runs = append(l.runs, run{len(frames), n, asks})
 	l.kept.Add(int64(asks))
 	l.full = l.full || len(l.held) >= l.g.cfg.Buffer
@@ -104,6 +106,7 @@ func (l *pooled) flush(now time.Time) (done bool) {
 	switch {
 	case done:
 		l.held, l.runs = nil, nil
+		l.holds.set(0)
 	case sent > 0:
 		l.held = append(l.held[:0], l.held[sent:]...)
 	}
@@ -144,6 +147,13 @@ func (l *pooled) Waiting() bool {
 	return len(l.runs) > 0
 }
 
+// Held implements Lease.
+func (l *pooled) Held() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int(l.holds)
+}
+
 // Backend implements Lease.
 func (l *pooled) Backend() string {
 	l.mu.Lock()
@@ -171,6 +181,7 @@ func (l *pooled) finish() (first bool) {
 	}
 	l.ended.Store(true)
 	l.link, l.held, l.runs = nil, nil, nil
+	l.holds.set(0)
 	l.mu.Unlock()
 	l.g.forget(l)
 	return true

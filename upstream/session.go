@@ -37,6 +37,7 @@ type session struct {
 	mu    sync.Mutex    // guards all below; taken after the group's lock
 	link  *link         // nil: it waits for one, or the one it has is ending
 	held  []byte        // frames that wait for a link, or to be sent over the one it has
+	holds weight        // of held
 	since time.Time     // since when they wait
 	full  bool          // Send returned full, the peer is owed a Room
 	retry *client.Retry // of a client whose links died; nil: none has
@@ -66,6 +67,7 @@ func (l *session) Send(run []byte, _, asks int) (full bool) {
 		l.since = time.Now()
 	}
 	l.held = append(l.held, run...)
+	l.holds.set(cap(l.held))
 	if len(l.held) >= l.g.cfg.Buffer {
 		l.full = true
 	}
@@ -88,6 +90,13 @@ func (l *session) Waiting() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.held) > 0
+}
+
+// Held implements Lease.
+func (l *session) Held() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int(l.holds)
 }
 
 // Backend implements Lease.
@@ -119,6 +128,7 @@ func (l *session) finish() (first bool) {
 	l.ended.Store(true)
 	link := l.link
 	l.link, l.held = nil, nil
+	l.holds.set(0)
 	l.mu.Unlock()
 	l.g.leave(l)
 	if link != nil {
@@ -171,6 +181,7 @@ func (l *session) sendHeld(link *link) (room bool) {
 	}
 	l.kept.Store(0)
 	l.held = nil
+	l.holds.set(0)
 	l.full = l.full || full
 	return !full
 }
