@@ -257,7 +257,8 @@ func (l logic) Data(now time.Time, b []byte) (used int, next transport.Next) {
 // maxOwed is how many bytes of pongs may be kept for a peer that is behind with reading: those to some 6,000 empty pings.
 const maxOwed = 64 << 10
 
-var errPingFlood = errors.New("the peer sends pings and does not read the pongs")
+// ErrPingFlood is the end of a connection whose peer sends pings and does not read the pongs.
+var ErrPingFlood = errors.New("the peer sends pings and does not read the pongs")
 
 // answer sends the pongs to the pings of one piece, in one write. That the peer is behind may be due to what others wrote, and then a few pongs more do
 // no harm; so what counts is those that were added since it fell behind.
@@ -269,7 +270,7 @@ func (c *Conn) answer() error {
 	full, _ := c.Write(c.pongs) // a failed write ends the connection by itself
 	c.pongs = nil
 	if full && c.owed.Add(n) > maxOwed {
-		return errPingFlood
+		return ErrPingFlood
 	}
 	return nil
 }

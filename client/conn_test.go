@@ -510,8 +510,8 @@ func TestConnPingFlood(t *testing.T) {
 				most = max(most, s.Unsent())
 			}
 		}()
-		if err := s.wait(); err != errPingFlood {
-			t.Errorf("Serve: %v, want %v", err, errPingFlood)
+		if err := s.wait(); err != ErrPingFlood {
+			t.Errorf("Serve: %v, want %v", err, ErrPingFlood)
 		}
 		synctest.Wait()
 		if limit := high + maxOwed + 128<<10; most > limit {

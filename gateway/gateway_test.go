@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -260,7 +261,7 @@ func TestRegister(t *testing.T) {
 				t.Errorf("%s: %q", f.GetName(), f.GetHelp())
 			}
 		}
-		for _, name := range []string{"frames_total", "upstream_up", "upstream_links", "upstream_waiting", "upstream_failures", "upstream_dials_total", "upstream_links_lost_total"} {
+		for _, name := range []string{"frames_total", "upstream_up", "upstream_links", "upstream_waiting", "upstream_failures", "upstream_dials_total", "upstream_links_lost_total", "upstream_unsolicited_frames_total"} {
 			if !slices.Contains(names, "caddy_gopr_"+name) {
 				t.Errorf("caddy_gopr_%s is missing from %v", name, names)
 			}
@@ -272,20 +273,20 @@ func TestRegister(t *testing.T) {
 func TestAdd(t *testing.T) {
 	got := add(
 		upstream.Stat{Waiting: 1, Backends: []upstream.BackendStat{
-			{Backend: "a", State: "reconnecting", Links: 1, Failures: 3, Dials: 5, DialErrors: 3, Lost: 1},
+			{Backend: "a", State: "reconnecting", Links: 1, Failures: 3, Dials: 5, DialErrors: 3, Lost: 1, InFlight: 1, Ended: map[string]uint64{"eof": 1, "client": 2}, Unsolicited: 1},
 			{Backend: "b", State: "connected", Links: 2, Spare: 1},
 		}},
 		upstream.Stat{Waiting: 2, Backends: []upstream.BackendStat{
 			{Backend: "c", State: "connected", Links: 4},
-			{Backend: "a", State: "connected", Links: 2, Spare: 1, Dialing: 1, Failures: 1, Dials: 4, DialErrors: 1, Lost: 2},
+			{Backend: "a", State: "connected", Links: 2, Spare: 1, Dialing: 1, Failures: 1, Dials: 4, DialErrors: 1, Lost: 2, InFlight: 2, Ended: map[string]uint64{"eof": 2, "unasked": 1}, Unsolicited: 2},
 		}},
 	)
 	want := upstream.Stat{Waiting: 3, Backends: []upstream.BackendStat{
-		{Backend: "a", State: "connected", Links: 3, Spare: 1, Dialing: 1, Failures: 3, Dials: 9, DialErrors: 4, Lost: 3},
+		{Backend: "a", State: "connected", Links: 3, Spare: 1, Dialing: 1, Failures: 3, Dials: 9, DialErrors: 4, Lost: 3, InFlight: 3, Ended: map[string]uint64{"eof": 3, "client": 2, "unasked": 1}, Unsolicited: 3},
 		{Backend: "b", State: "connected", Links: 2, Spare: 1},
 		{Backend: "c", State: "connected", Links: 4},
 	}}
-	if got.Waiting != want.Waiting || !slices.Equal(got.Backends, want.Backends) {
+	if got.Waiting != want.Waiting || !reflect.DeepEqual(got.Backends, want.Backends) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 }

@@ -17,6 +17,8 @@ var (
 	failuresDesc = desc("upstream_failures", "Failures of a backend in a row.", "handler", "upstream", "backend")
 	dialsDesc    = desc("upstream_dials_total", "Dials to a backend, by outcome.", "handler", "upstream", "backend", "outcome")
 	lostDesc     = desc("upstream_links_lost_total", "Links that ended otherwise than with their client.", "handler", "upstream", "backend")
+	closedDesc   = desc("upstream_links_closed_total", "Links that ended, by reason.", "handler", "upstream", "backend", "reason")
+	strayDesc    = desc("upstream_unsolicited_frames_total", "Frames of backends that answered nothing, under request pooling.", "handler", "upstream", "backend")
 	stateDesc    = desc("upstream_state", "The state of a backend: 1 for the one it is in, 0 for the others.", "handler", "upstream", "backend", "state")
 	usedDesc     = desc("upstream_used", "Links that clients have, under request pooling requests in flight.", "handler", "upstream", "backend")
 	capacityDesc = desc("upstream_capacity", "How many caddy_gopr_upstream_used may become; no series where there is no bound.", "handler", "upstream", "backend")
@@ -31,7 +33,7 @@ var states = []string{"disconnected", "connecting", "connected", "reconnecting",
 // Describe implements prometheus.Collector.
 func (upstreams) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		waitingDesc, waitsDesc, upDesc, linksDesc, failuresDesc, dialsDesc, lostDesc, stateDesc, usedDesc, capacityDesc, requestsDesc, rttDesc, beatsDesc,
+		waitingDesc, waitsDesc, upDesc, linksDesc, failuresDesc, dialsDesc, lostDesc, closedDesc, strayDesc, stateDesc, usedDesc, capacityDesc, requestsDesc, rttDesc, beatsDesc,
 	} {
 		ch <- d
 	}
@@ -61,6 +63,10 @@ func (upstreams) Collect(ch chan<- prometheus.Metric) {
 			emit(dialsDesc, prometheus.CounterValue, float64(b.Dials-b.DialErrors-uint64(b.Dialing)), b.Backend, "ok")
 			emit(dialsDesc, prometheus.CounterValue, float64(b.DialErrors), b.Backend, "error")
 			emit(lostDesc, prometheus.CounterValue, float64(b.Lost), b.Backend)
+			for reason, n := range b.Ended {
+				emit(closedDesc, prometheus.CounterValue, float64(n), b.Backend, reason)
+			}
+			emit(strayDesc, prometheus.CounterValue, float64(b.Unsolicited), b.Backend)
 			for _, state := range states {
 				is := 0.0
 				if b.State == state {
@@ -115,6 +121,11 @@ next:
 			if ob := &a.Backends[i]; ob.Backend == nb.Backend {
 				ob.Links, ob.Spare, ob.Dialing = ob.Links+nb.Links, ob.Spare+nb.Spare, ob.Dialing+nb.Dialing
 				ob.Dials, ob.DialErrors, ob.Lost = ob.Dials+nb.Dials, ob.DialErrors+nb.DialErrors, ob.Lost+nb.Lost
+				for reason, n := range nb.Ended {
+					ob.Ended[reason] += n
+				}
+				ob.Unsolicited += nb.Unsolicited
+				ob.InFlight += nb.InFlight
 				ob.Used, ob.Capacity = ob.Used+nb.Used, ob.Capacity+nb.Capacity
 				ob.Requests.Add(nb.Requests)
 				ob.RTT.Add(nb.RTT)

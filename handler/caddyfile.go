@@ -45,6 +45,7 @@ import (
 //			wait          <duration>
 //			max_waiting   <number>
 //			request_timeout <duration>
+//			strict_answers
 //			max_age       <duration>|off
 //			idle          <duration>
 //			connections   <min> [<max>]
@@ -136,6 +137,7 @@ func (u *Upstream) unmarshal(d *caddyfile.Dispenser) error {
 		"wait":            directive.One("5s", directive.Duration(&u.Wait)),
 		"max_waiting":     directive.One("1000", directive.Int(&u.MaxWaiting)),
 		"request_timeout": directive.One("30s", directive.Duration(&u.RequestTimeout)),
+		"strict_answers":  directive.Flag(&u.StrictAnswers),
 		"max_age":         directive.One("1h", durationOrOff(&u.MaxAge)),
 		"idle":            directive.One("10m", directive.Duration(&u.Idle)),
 		"connections": func(d *caddyfile.Dispenser) error {

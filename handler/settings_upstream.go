@@ -63,6 +63,7 @@ func (u *Upstream) compile() (upstream.Config, error) {
 		Wait:           time.Duration(u.Wait),
 		MaxWaiting:     u.MaxWaiting,
 		RequestTimeout: time.Duration(u.RequestTimeout),
+		StrictAnswers:  u.StrictAnswers,
 		MaxAge:         time.Duration(u.MaxAge),
 		Idle:           time.Duration(u.Idle),
 	}

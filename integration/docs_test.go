@@ -289,6 +289,7 @@ func TestDocsComplete(t *testing.T) {
 		{"metric", "gateway/metrics_upstreams.go", regexp.MustCompile(`(?:gauge|counter|histograms|desc)\("([a-z_]+)"`), "docs/operations.md", "`caddy_gopr_%s`"},
 		{"reason", "handler/reasons.go", regexp.MustCompile(`reason[A-Z]\w* += "([a-z_]+)"`), "docs/operations.md", "`%s`"},
 		{"reason", "gateway/door.go", regexp.MustCompile(`Refused[A-Z]\w* += "([a-z_]+)"`), "docs/operations.md", "`%s`"},
+		{"reason", "upstream/reasons.go", regexp.MustCompile(`end[A-Z]\w* += "([a-z_]+)"`), "docs/operations/backends.md", "`%s`"},
 		{"reason", "wire/reject.go", regexp.MustCompile(`Reason[A-Z]\w*: +"([a-z_]+)"`), "docs/protocol.md", "`%s`"},
 	} {
 		t.Run(c.source+" "+c.what, func(t *testing.T) {

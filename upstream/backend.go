@@ -45,6 +45,10 @@ type backend struct {
 
 	dials, dialErrors, lost uint64 // in all
 
+	ended       map[string]uint64    // links, by reason
+	said        map[string]time.Time // when the log had the reason last
+	unsolicited atomic.Uint64        // frames that were no answer, under request pooling
+
 	// Not guarded by the lock: every link adds to these.
 	requests, rtt recorder
 	beats, missed atomic.Uint64 // pings that were answered, and those that ended their link
@@ -57,6 +61,7 @@ func newBackend(name string, weight int, r Reconnect) (*backend, error) {
 	}
 	return &backend{
 		name: name, network: network, addr: addr, stand: standing{share: weight, seed: hashOf([]byte(name))}, links: make(map[*link]struct{}),
+		ended: make(map[string]uint64), said: make(map[string]time.Time),
 		admin: Enabled, window: maxDialing, retry: client.NewRetry(r), stable: r.Stable,
 	}, nil
 }

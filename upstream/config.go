@@ -55,6 +55,9 @@ type Config struct {
 	// RequestTimeout is how long a request may be unanswered, under request pooling, before its client is ended with ErrRequestTimeout and the link is taken out of use; and under
 	// session pooling, before a link that an operator wants gone is taken from its client. 0: 30 s. It is looked at once a second.
 	RequestTimeout time.Duration
+	// StrictAnswers ends a link whose backend answers a request with another command than it has, under request pooling: for protocols where an answer repeats the command, it
+	// finds a backend whose answers have got out of step with what it was asked.
+	StrictAnswers bool
 	// MaxAge is how old a link may be, give or take a fifth, before another takes its place, under request pooling. 0: 1 h. Negative: no limit.
 	MaxAge time.Duration
 	// Idle is how long a link beyond MinLinks may have nothing to do before it is closed, under request pooling. 0: 10 min.

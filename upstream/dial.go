@@ -24,7 +24,8 @@ func (g *Group) dial(b *backend, awaited bool, now time.Time) {
 	})
 }
 
-func (g *Group) connect(b *backend) (net.Conn, error) {
+func (g *Group) connect(b *backend) (_ net.Conn, err error) {
+	defer g.guard(b, &err)
 	ctx, cancel := context.WithTimeout(g.ctx, g.cfg.DialTimeout)
 	defer cancel()
 	nc, err := g.cfg.Dial(ctx, b.network, b.addr)
@@ -96,7 +97,7 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 
 // serve runs a link until it ends, and has its lease find another.
 func (g *Group) serve(l *link) {
-	err := l.conn.Serve(g.ctx)
+	err := g.run(l)
 	if err == client.ErrHeartbeat {
 		l.b.missed.Add(1)
 	}
@@ -109,6 +110,7 @@ func (g *Group) serve(l *link) {
 	g.mu.Lock()
 	now := time.Now()
 	delete(b.links, l)
+	g.noteEnd(b, err, now)
 	b.dropSpare(l)
 	if l.limit != nil {
 		l.limit.Stop()

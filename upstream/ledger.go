@@ -14,8 +14,9 @@ type ledger interface {
 	enter(by *pooled, frames []byte, asks int, now time.Time) (send []byte, noted int)
 	// undo takes back the last enter, of which nothing was sent.
 	undo()
-	// answered strikes out the request that a frame answers, and returns who asked, and when; nil: nobody did. The frame is made what he expects.
-	answered(f *wire.Frame) (by *pooled, at time.Time)
+	// answered strikes out the request that a frame answers, and returns who asked, and when. The frame is made what he expects. ErrUnasked: nobody did; ErrAnswerCommand: it
+	// is not what he asked, and nothing is struck out.
+	answered(f *wire.Frame) (by *pooled, at time.Time, err error)
 	// late returns those who asked before the given time, and then maybe others; each at least once.
 	late(before time.Time) []*pooled
 	// clear strikes out all, and returns how many each had asked.
@@ -28,6 +29,9 @@ func (g *Group) newLedger() ledger {
 	if g.cfg.Format.HasID() {
 		return &byID{g: g, asked: make(map[uint64]asking)}
 	}
+	if g.cfg.StrictAnswers {
+		return &commandsInOrder{g: g}
+	}
 	return new(inOrderOf)
 }
 
@@ -37,6 +41,8 @@ type asking struct {
 	n  int    // answers still to come
 	id uint64 // the client's own, where there are ids
 	at time.Time
+
+	cmd uint32 // the request's command, where answers must have the same
 }
 
 // inOrderOf is the ledger where nothing on the wire says whose an answer is, and the order does: a backend answers in the order in which it was asked, so the oldest
@@ -50,16 +56,16 @@ func (o *inOrderOf) enter(by *pooled, frames []byte, asks int, now time.Time) ([
 
 func (o *inOrderOf) undo() { o.unpush() }
 
-func (o *inOrderOf) answered(*wire.Frame) (by *pooled, at time.Time) {
+func (o *inOrderOf) answered(*wire.Frame) (by *pooled, at time.Time, err error) {
 	if o.len() == 0 {
-		return nil, at
+		return nil, at, ErrUnasked
 	}
 	a := o.at(0)
 	by, at = a.by, a.at
 	if a.n--; a.n == 0 {
 		o.shift()
 	}
-	return by, at
+	return by, at, nil
 }
 
 func (o *inOrderOf) late(before time.Time) (who []*pooled) {
@@ -98,21 +104,16 @@ func (l *byID) enter(by *pooled, frames []byte, _ int, now time.Time) ([]byte, i
 	format := l.g.cfg.Format
 	l.send, l.last = append(l.send[:0], frames...), l.last[:0]
 	var f wire.Frame
-	for rest := l.send; len(rest) > 0; {
-		n, err := l.g.asks.Next(rest, &f)
-		if n == 0 || err != nil {
-			break // not from a handler: it has read these frames itself
-		}
-		rest = rest[n:]
+	for rest := l.send; l.g.nextAsk(&rest, &f); {
 		id, ok := format.ID(&f)
-		if !ok || l.g.paired && !format.Asks(&f) {
+		if !ok {
 			continue
 		}
 		ours := l.free()
 		if !format.SetID(f.Raw, ours) {
 			continue
 		}
-		l.asked[ours] = asking{by: by, n: 1, id: id, at: now}
+		l.asked[ours] = asking{by: by, n: 1, id: id, at: now, cmd: f.Cmd}
 		l.last = append(l.last, ours)
 	}
 	return l.send, len(l.last)
@@ -137,18 +138,21 @@ func (l *byID) undo() {
 	}
 }
 
-func (l *byID) answered(f *wire.Frame) (by *pooled, at time.Time) {
+func (l *byID) answered(f *wire.Frame) (by *pooled, at time.Time, err error) {
 	id, ok := l.g.cfg.Format.ID(f)
 	if !ok {
-		return nil, at
+		return nil, at, ErrUnasked
 	}
 	a, ok := l.asked[id]
-	if !ok {
-		return nil, at
+	switch {
+	case !ok:
+		return nil, at, ErrUnasked
+	case l.g.cfg.StrictAnswers && f.Cmd != a.cmd:
+		return nil, at, ErrAnswerCommand
 	}
 	delete(l.asked, id)
 	l.g.cfg.Format.SetID(f.Raw, a.id)
-	return a.by, a.at
+	return a.by, a.at, nil
 }
 
 func (l *byID) late(before time.Time) (who []*pooled) {

@@ -213,6 +213,7 @@ func (g *Group) sharedEnded(s *shared, err error) {
 	g.mu.Lock()
 	now := time.Now()
 	delete(b.links, s.link)
+	g.noteEnd(b, err, now)
 	if !g.closed && !errors.Is(err, errRetired) {
 		b.lost++
 		if s.answers.Load() == 0 && now.Sub(s.up) < g.cfg.Reconnect.Stable {

@@ -30,7 +30,8 @@ type shared struct {
 	idle    time.Time // since when there was nothing in flight
 	dead    bool
 
-	// The connection's goroutine owns these: the run of answers not yet delivered, all one client's.
+	// The connection's goroutine owns these: whether it has met an answer that belongs to no request; the run of answers not yet delivered, all one client's.
+	spoilt     bool
 	to         *pooled
 	start, end int
 	n          int
@@ -88,14 +89,17 @@ func (s *shared) reckon() { s.useable.Store(!s.dead && !s.full && s.retired.IsZe
 
 // Frame implements client.Receiver: it adds an answer to the run of who asked.
 func (s *shared) Frame(piece []byte, start, end int, f *wire.Frame) {
-	if !s.g.answers(f) { // nobody's
+	if s.spoilt {
 		return
 	}
-	s.mu.Lock()
-	by, at := s.ledger.answered(f)
-	s.mu.Unlock()
-	if by == nil {
-		s.conn.Close(ErrUnasked)
+	if !s.g.answers(f) { // nobody's
+		s.b.unsolicited.Add(1)
+		return
+	}
+	by, at, err := s.strike(f)
+	if err != nil {
+		s.spoilt = true // what follows may belong to a request that is only now being sent
+		s.conn.Close(err)
 		return
 	}
 	if s.read.IsZero() {
@@ -108,6 +112,17 @@ func (s *shared) Frame(piece []byte, start, end int, f *wire.Frame) {
 	}
 	s.end = end
 	s.n++
+}
+
+// strike takes the request that a frame answers out of the ledger. An answer that belongs to none ends the link: from now on nothing can be sent.
+func (s *shared) strike(f *wire.Frame) (by *pooled, at time.Time, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if by, at, err = s.ledger.answered(f); err != nil {
+		s.dead = true
+		s.reckon()
+	}
+	return by, at, err
 }
 
 // Flush implements client.Receiver. Reading never stops for one client: the others' answers are behind his.

@@ -1,6 +1,9 @@
 package upstream
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Stat is what a group looks like at one moment.
 type Stat struct {
@@ -30,6 +33,9 @@ type BackendStat struct {
 	Dials      uint64 `json:"dials"`       // dials begun
 	DialErrors uint64 `json:"dial_errors"` // of these, failed
 	Lost       uint64 `json:"lost"`        // links that ended otherwise than with their client, or for an operator
+
+	Ended       map[string]uint64 `json:"ended"`              // links that ended, by reason
+	Unsolicited uint64            `json:"unsolicited_frames"` // frames that answered nothing and so were nobody's, under request pooling
 
 	Used     int `json:"used"`     // links that clients have; under request pooling, requests in flight
 	Capacity int `json:"capacity"` // how many Used may become; 0: without a bound
@@ -64,7 +70,7 @@ func (g *Group) Stat() Stat {
 		bs := BackendStat{
 			Backend: b.name, Admin: b.admin, State: b.state(now, g.cfg.Reconnect.Attempts), Breaker: b.breaker(now),
 			Links: len(b.links), Spare: len(b.spare), Renewing: len(b.old), InFlight: b.inFlight(), Dialing: b.dialing, Failures: b.failures(now),
-			Dials: b.dials, DialErrors: b.dialErrors, Lost: b.lost,
+			Dials: b.dials, DialErrors: b.dialErrors, Lost: b.lost, Ended: maps.Clone(b.ended), Unsolicited: b.unsolicited.Load(),
 			Requests: b.requests.times(), RTT: b.rtt.times(),
 			HeartbeatsAnswered: b.beats.Load(), HeartbeatsMissed: b.missed.Load(),
 		}

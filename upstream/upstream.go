@@ -15,6 +15,7 @@
 //	lease.go     one client's hold on the group
 //	client.go    whom it is for
 //	link.go      one connection to a backend
+//	reasons.go   why a link ended
 //	stat.go      a snapshot of all of it; times.go, how long things took
 //
 // Dials belong to the group, not to who asked: a link that was dialled for a client that has gone serves the next one. A backend's health is judged by dials and by
@@ -36,6 +37,8 @@ var (
 
 	// ErrUnasked: a backend sent an answer that nobody asked for, so no later answer on that link can be trusted.
 	ErrUnasked = errors.New("backend answered what nobody asked")
+	// ErrAnswerCommand: a backend's answer has another command than the request, and StrictAnswers says that it must not.
+	ErrAnswerCommand = errors.New("backend answered with another command than was asked")
 	// ErrWait: a client's frames waited too long for room on a link.
 	ErrWait = errors.New("no room on a link to a backend in time")
 	// ErrBusy: too many clients wait for room on a link already.
