@@ -1,5 +1,5 @@
 // Package cli is the command line: `caddy gopr ping|send|echo|decode|bench|dissector`, to try, measure and look into
-// whatever speaks GOPR. docs/cli.md shows each command with what it prints.
+// whatever speaks GOPR, and `status|connections|kill|upstreams`, to see and steer a gateway that runs. docs/cli.md shows each command with what it prints.
 //
 // A command is a function of its arguments, a context that ends it, and where it reads and writes; it
 // returns an exit code and an error to print. So all but this file and declared.go can be tested in-process, and
@@ -20,6 +20,12 @@
 //
 //	dissector.go  dissector: a format as Lua for Wireshark, by dissector.lua.tmpl; dissector_view.go: what
 //	              that is filled in with, dissector_match.go, dissector_lua.go: conditions and numbers in Lua
+//
+//	operate.go      status, connections, kill, upstreams: their flags and help; filters.go: those of filters
+//	admin.go        the admin API of a running Caddy; admin_address.go: where it is
+//	status.go       status: handlers, upstreams, rates; overview.go, groups.go: what is asked and printed
+//	connections.go  connections: a list, or one; connection_text.go: as text. kill.go: kill. upstreams.go: upstreams
+//	table.go        columns, times, sizes
 //
 //	latency.go times and their percentiles, for ping and bench
 package cli
@@ -43,7 +49,7 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:      "gopr",
-		Short:     "Talks to GOPR peers: ping, send, echo, decode, bench, dissector",
+		Short:     "Talks to GOPR peers, and shows and steers a gateway that runs",
 		CobraFunc: configure,
 	})
 }
@@ -51,24 +57,26 @@ func init() {
 // configure makes cmd the command gopr.
 func configure(cmd *cobra.Command) {
 	cmd.Long = `
-Tools for GOPR, the protocol that this gateway carries.
+Tools for GOPR, the protocol that this gateway carries, and for the gateway itself.
 
 Exit codes are those of ping(8): 0, it was answered, or the stream is good; 1, it was
 not; 2, it could not be tried: wrong arguments, no connection, an unreadable file.`
 	cmd.Example = `  caddy gopr ping 127.0.0.1:7450
-  caddy gopr send 127.0.0.1:7450 --cmd 0x10 --data hello`
+  caddy gopr send 127.0.0.1:7450 --cmd 0x10 --data hello
+  caddy gopr status --watch`
 	cmd.Use, cmd.DisableFlagsInUseLine = "gopr", true
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil
 		}
-		return exit(cmd, exitUsage, fmt.Errorf("there is no command %s: want ping, send, echo, decode, bench or dissector", args[0]))
+		return exit(cmd, exitUsage, fmt.Errorf("there is no command %s: want ping, send, echo, decode, bench, dissector, status, connections, kill or upstreams", args[0]))
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return exit(cmd, exitUsage, fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath()))
 	})
 	cmd.AddCommand(pingCommand(), sendCommand(), echoCommand(), decodeCommand(), benchCommand(), dissectorCommand())
+	cmd.AddCommand(statusCommand(), connectionsCommand(), killCommand(), upstreamsCommand())
 }
 
 func pingCommand() *cobra.Command {
@@ -222,12 +230,17 @@ func runs(cmd *cobra.Command, arg *string, missing string, f func(context.Contex
 		if len(args) > 0 {
 			*arg = args[0]
 		}
-		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
-		defer stop()
-		defer context.AfterFunc(ctx, stop)() // the second Ctrl-C is the system's
-		code, err := f(ctx, stdio{in: cmd.InOrStdin(), out: cmd.OutOrStdout(), err: cmd.ErrOrStderr()})
-		return exit(cmd, code, err)
+		return execute(cmd, f)
 	}
+}
+
+// execute runs a command's function.
+func execute(cmd *cobra.Command, f func(context.Context, stdio) (int, error)) error {
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)() // the second Ctrl-C is the system's
+	code, err := f(ctx, stdio{in: cmd.InOrStdin(), out: cmd.OutOrStdout(), err: cmd.ErrOrStderr()})
+	return exit(cmd, code, err)
 }
 
 const noAddr = "whom to talk to is missing: give an address such as 127.0.0.1:7450"
