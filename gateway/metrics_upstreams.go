@@ -19,6 +19,7 @@ var (
 	lostDesc     = desc("upstream_links_lost_total", "Links that ended otherwise than with their client.", "handler", "upstream", "backend")
 	closedDesc   = desc("upstream_links_closed_total", "Links that ended, by reason.", "handler", "upstream", "backend", "reason")
 	strayDesc    = desc("upstream_unsolicited_frames_total", "Frames of backends that answered nothing, under request pooling.", "handler", "upstream", "backend")
+	shakesDesc   = desc("upstream_handshakes_total", "TLS handshakes with a backend, by outcome.", "handler", "upstream", "backend", "outcome")
 	stateDesc    = desc("upstream_state", "The state of a backend: 1 for the one it is in, 0 for the others.", "handler", "upstream", "backend", "state")
 	usedDesc     = desc("upstream_used", "Links that clients have, under request pooling requests in flight.", "handler", "upstream", "backend")
 	capacityDesc = desc("upstream_capacity", "How many caddy_gopr_upstream_used may become; no series where there is no bound.", "handler", "upstream", "backend")
@@ -33,7 +34,7 @@ var states = []string{"disconnected", "connecting", "connected", "reconnecting",
 // Describe implements prometheus.Collector.
 func (upstreams) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		waitingDesc, waitsDesc, upDesc, linksDesc, failuresDesc, dialsDesc, lostDesc, closedDesc, strayDesc, stateDesc, usedDesc, capacityDesc, requestsDesc, rttDesc, beatsDesc,
+		waitingDesc, waitsDesc, upDesc, linksDesc, failuresDesc, dialsDesc, lostDesc, closedDesc, strayDesc, shakesDesc, stateDesc, usedDesc, capacityDesc, requestsDesc, rttDesc, beatsDesc,
 	} {
 		ch <- d
 	}
@@ -67,6 +68,8 @@ func (upstreams) Collect(ch chan<- prometheus.Metric) {
 				emit(closedDesc, prometheus.CounterValue, float64(n), b.Backend, reason)
 			}
 			emit(strayDesc, prometheus.CounterValue, float64(b.Unsolicited), b.Backend)
+			emit(shakesDesc, prometheus.CounterValue, float64(b.Handshakes-b.HandshakeErrors), b.Backend, "ok")
+			emit(shakesDesc, prometheus.CounterValue, float64(b.HandshakeErrors), b.Backend, "error")
 			for _, state := range states {
 				is := 0.0
 				if b.State == state {
@@ -126,6 +129,7 @@ next:
 				}
 				ob.Unsolicited += nb.Unsolicited
 				ob.InFlight += nb.InFlight
+				ob.Handshakes, ob.HandshakeErrors = ob.Handshakes+nb.Handshakes, ob.HandshakeErrors+nb.HandshakeErrors
 				ob.Used, ob.Capacity = ob.Used+nb.Used, ob.Capacity+nb.Capacity
 				ob.Requests.Add(nb.Requests)
 				ob.RTT.Add(nb.RTT)

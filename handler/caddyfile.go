@@ -66,6 +66,8 @@ import (
 //			tcp_keepalive <idle> [<interval> [<count>]] | off
 //			on_loss       keep|close
 //			buffer        <size>
+//			tls           { … }
+//			local_address <ip>
 //		}
 //		route cmd <command|first-last...> {
 //			upstream …
@@ -158,6 +160,7 @@ func (u *Upstream) unmarshal(d *caddyfile.Dispenser) error {
 		"buffer":        directive.One("256KiB", directive.Size(&u.Buffer)),
 	}
 	u.Choice.options(options)
+	u.Edge.options(options)
 	return directive.Block(d, "upstream", options, "weight")
 }
 

@@ -103,6 +103,7 @@ type Upstream struct {
 	// How the backend for a client is chosen: `round_robin`, `least_conn`, `random`, `first`, `ip_hash` or `client_hash`. Default: `round_robin`.
 	Policy string `json:"policy,omitempty"`
 	Choice
+	Edge
 	// Bounds each dial. Default: 5s.
 	DialTimeout caddy.Duration `json:"dial_timeout,omitempty"`
 	// How long a backend may take no byte while there are bytes for it. Default: 10s.

@@ -5,6 +5,7 @@
 //	config.go         its JSON
 //	config_routes.go  frames with some commands, to other backends
 //	config_choice.go  which backend serves whom
+//	config_edge.go    how links get to their backends: TLS, local address
 //	config_limits.go  bounds against the many and the loud
 //	caddyfile.go      its Caddyfile
 //	settings.go       the configuration, compiled: one immutable value; settings_upstream.go, its backends; settings_limits.go, its limits
@@ -48,8 +49,14 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = app
+	if err := h.provisionEdge(); err != nil {
+		return err
+	}
 	s, err := h.compile()
 	if err != nil {
+		return err
+	}
+	if err := s.checkEdge(); err != nil {
 		return err
 	}
 	if err := app.Claim(s.name); err != nil {

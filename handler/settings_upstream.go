@@ -68,6 +68,7 @@ func (u *Upstream) compile() (upstream.Config, error) {
 		Idle:           time.Duration(u.Idle),
 	}
 	u.Choice.compile(&cfg)
+	u.Edge.compile(&cfg)
 	if c := u.Connections; c != nil {
 		if c.Min != nil && *c.Min < 0 {
 			return cfg, fmt.Errorf("connections min %d is negative: give the number of links to keep warm, or 0 for none", *c.Min)

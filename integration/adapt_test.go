@@ -69,7 +69,7 @@ func TestAdapt(t *testing.T) {
 			if got := indented(t, got); got != want {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
-			if err := provision(got); err != nil {
+			if err := provision([]byte(withCerts(t, string(got)))); err != nil {
 				t.Errorf("it does not provision: %v", err)
 			}
 		})

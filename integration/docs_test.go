@@ -124,7 +124,7 @@ func TestDocsCaddyfiles(t *testing.T) {
 		found++
 		t.Run(b.String(), func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "Caddyfile")
-			if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
+			if err := os.WriteFile(file, []byte(withCerts(t, b.text)), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := caddy("", "validate", "--config", file); err != nil {

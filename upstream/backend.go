@@ -43,7 +43,8 @@ type backend struct {
 	upAt      time.Time     // since when it has been up without a failure; zero: it is not
 	err       error         // why it failed last
 
-	dials, dialErrors, lost uint64 // in all
+	dials, dialErrors, lost     uint64 // in all
+	handshakes, handshakeErrors uint64 // with TLS: those that ended, and of these, those that failed
 
 	ended       map[string]uint64    // links, by reason
 	said        map[string]time.Time // when the log had the reason last

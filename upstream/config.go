@@ -62,6 +62,10 @@ type Config struct {
 	MaxAge time.Duration
 	// Idle is how long a link beyond MinLinks may have nothing to do before it is closed, under request pooling. 0: 10 min.
 	Idle time.Duration
+	// TLS is how links are secured. nil: they are not.
+	TLS *TLS
+	// LocalAddress is the IP address that links over TCP come from, without a port. "": the system chooses.
+	LocalAddress string
 	// Format is how frames look on the links. nil: GOPR.
 	Format *wire.Format
 	// Versions are the versions accepted from backends. Empty: the format's own.
@@ -171,7 +175,8 @@ func (c Config) WithDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.Dial == nil {
-		c.Dial = new(net.Dialer).DialContext
+		local, _ := ParseLocalAddress(c.LocalAddress) // Validate says where it is none
+		c.Dial = dialFrom(local)
 	}
 	return c
 }
@@ -229,6 +234,9 @@ func (c Config) Validate() error {
 		}
 	}
 	if err := c.TCP.Validate(); err != nil {
+		return err
+	}
+	if err := c.validateEdge(); err != nil {
 		return err
 	}
 	return c.Reconnect.Validate()

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"context"
 	"log/slog"
 	"net"
 	"time"
@@ -22,23 +21,6 @@ func (g *Group) dial(b *backend, awaited bool, now time.Time) {
 			g.serve(l)
 		}
 	})
-}
-
-func (g *Group) connect(b *backend) (_ net.Conn, err error) {
-	defer g.guard(b, &err)
-	ctx, cancel := context.WithTimeout(g.ctx, g.cfg.DialTimeout)
-	defer cancel()
-	nc, err := g.cfg.Dial(ctx, b.network, b.addr)
-	if err != nil {
-		return nil, err
-	}
-	if tcp, ok := nc.(*net.TCPConn); ok {
-		if err := g.cfg.TCP.Apply(tcp); err != nil {
-			nc.Close()
-			return nil, err
-		}
-	}
-	return nc, nil
 }
 
 // dialled notes what became of a dial. A link that works goes to who has waited longest, else among the spares; one that nobody needs is closed and

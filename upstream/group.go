@@ -21,6 +21,7 @@ type Group struct {
 	began  time.Time
 	ctx    context.Context // ends with Close
 	cancel context.CancelCauseFunc
+	tls    *secured       // nil: links are not secured
 	wg     sync.WaitGroup // every goroutine of the group; it grows only with mu held, and not after closed is set
 
 	// mu guards all below, and all of each backend. Nothing slow runs under it: no I/O, no callback; unlock does what there is of that. It is taken
@@ -59,6 +60,9 @@ func NewGroup(c Config) (*Group, error) {
 		return nil, err
 	}
 	g := &Group{cfg: c, asks: asks, admin: Enabled, paired: c.Format.HasPairing(), began: time.Now(), waiting: list.New(), resting: make(map[*session]*time.Timer)}
+	if g.tls, err = secure(&c); err != nil {
+		return nil, err
+	}
 	g.conn = client.ConnConfig{
 		Format:    c.Format,
 		Decoder:   dec,

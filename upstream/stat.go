@@ -34,8 +34,10 @@ type BackendStat struct {
 	DialErrors uint64 `json:"dial_errors"` // of these, failed
 	Lost       uint64 `json:"lost"`        // links that ended otherwise than with their client, or for an operator
 
-	Ended       map[string]uint64 `json:"ended"`              // links that ended, by reason
-	Unsolicited uint64            `json:"unsolicited_frames"` // frames that answered nothing and so were nobody's, under request pooling
+	Ended           map[string]uint64 `json:"ended"`              // links that ended, by reason
+	Unsolicited     uint64            `json:"unsolicited_frames"` // frames that answered nothing and so were nobody's, under request pooling
+	Handshakes      uint64            `json:"handshakes"`         // with TLS: those that ended
+	HandshakeErrors uint64            `json:"handshake_errors"`   // of these, failed
 
 	Used     int `json:"used"`     // links that clients have; under request pooling, requests in flight
 	Capacity int `json:"capacity"` // how many Used may become; 0: without a bound
@@ -71,6 +73,7 @@ func (g *Group) Stat() Stat {
 			Backend: b.name, Admin: b.admin, State: b.state(now, g.cfg.Reconnect.Attempts), Breaker: b.breaker(now),
 			Links: len(b.links), Spare: len(b.spare), Renewing: len(b.old), InFlight: b.inFlight(), Dialing: b.dialing, Failures: b.failures(now),
 			Dials: b.dials, DialErrors: b.dialErrors, Lost: b.lost, Ended: maps.Clone(b.ended), Unsolicited: b.unsolicited.Load(),
+			Handshakes: b.handshakes, HandshakeErrors: b.handshakeErrors,
 			Requests: b.requests.times(), RTT: b.rtt.times(),
 			HeartbeatsAnswered: b.beats.Load(), HeartbeatsMissed: b.missed.Load(),
 		}

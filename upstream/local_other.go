@@ -1,0 +1,7 @@
+//go:build !linux
+
+package upstream
+
+import "syscall"
+
+func lateLocalPort(string, string, syscall.RawConn) error { return nil }
