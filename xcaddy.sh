@@ -13,7 +13,8 @@ Usage: ./xcaddy.sh [COMMAND]
   test          everything CI runs: lint, fuzzing, build, the example's config, all tests, end-to-end runs
   lint          bash -n, gofumpt, go vet, staticcheck
   bench [ARGS]  build, then measure the gateway beside other ways, in one run; ARGS go to `go run ./bench`,
-                such as -rounds 5 -duration 2s -only 50x32x64
+                such as -suite relay,tls -rounds 5 -only 50x32x64. `bench -compare REV` compares the Go
+                benchmarks with those of another revision
 
 Versions: Caddy's and caddy-l4's are those in go.mod, the tools' those in tools/go.mod.
 Paths in ARGS are relative to the repository's root.
@@ -113,20 +114,17 @@ example() (
 	quietly ./caddy validate --config Caddyfile.example
 )
 
-# programs installs what tests run of other people's programs, where it may; without them those tests are skipped.
-# tshark is for the Wireshark dissector, prometheus for docs/operations; all others are the servers and clients of docs/recipes.
-programs() (
-	wanted=(tshark prometheus gearman-job-server gearman-tools memcached libmemcached-tools python3-pymodbus python3-serial-asyncio mbpoll
-		unbound bind9-dnsutils zabbix-agent zabbix-proxy-sqlite3)
+# debian installs Debian packages, where it may; it fails where it may not.
+debian() (
 	missing=()
-	for package in "${wanted[@]}"; do
+	for package in "$@"; do
 		dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null | grep -qx 'install ok installed' || missing+=("$package")
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
 	if [ "$(id -u)" -eq 0 ] && [ -f /etc/debian_version ]; then
-		step "test: install ${missing[*]}"
+		step "$command: install ${missing[*]}"
 		export DEBIAN_FRONTEND=noninteractive
-		policy=/usr/sbin/policy-rc.d # the tests start the servers themselves: none is to run as a service
+		policy=/usr/sbin/policy-rc.d # servers are started by whoever needs them: none is to run as a service
 		if [ ! -e "$policy" ]; then
 			trap 'rm -f "$policy"' EXIT
 			printf '#!/bin/sh\nexit 101\n' >"$policy"
@@ -134,8 +132,16 @@ programs() (
 		fi
 		{ quietly apt-get update && quietly apt-get install -y --no-install-recommends "${missing[@]}"; } && return
 	fi
-	step "test: without the tests that need the Debian packages ${missing[*]}"
+	step "$command: without what needs the Debian packages ${missing[*]}"
+	return 1
 )
+
+# programs installs what tests run of other people's programs; without them those tests are skipped.
+# tshark is for the Wireshark dissector, prometheus for docs/operations; all others are the servers and clients of docs/recipes.
+programs() {
+	debian tshark prometheus gearman-job-server gearman-tools memcached libmemcached-tools python3-pymodbus python3-serial-asyncio mbpoll \
+		unbound bind9-dnsutils zabbix-agent zabbix-proxy-sqlite3 || true
+}
 
 # tests runs all tests, those through ./caddy last and alone: nothing else takes their processor.
 tests() {
@@ -157,6 +163,7 @@ tests() {
 }
 
 bench() {
+	debian haproxy nginx-light libnginx-mod-stream linux-perf gcc libc6-dev || true
 	build
 	step 'bench: side by side, in turn'
 	exec go run ./bench "$@"
