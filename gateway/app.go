@@ -21,6 +21,8 @@ type App struct {
 	// Frame formats by name, for handlers and matchers to name. A name that is built in can't be taken.
 	Formats map[string]*Format `json:"formats,omitempty"`
 
+	Ceiling
+
 	formats map[string]*wire.Format // declared, by name
 
 	log slog.Handler
@@ -38,6 +40,9 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision compiles the formats, and takes the configuration's logger.
 func (a *App) Provision(ctx caddy.Context) (err error) {
 	a.log = ctx.Slogger().Handler()
+	if err := a.Ceiling.validate(); err != nil {
+		return err
+	}
 	a.formats, err = compileAll(a.Formats)
 	return err
 }
@@ -95,11 +100,13 @@ func (a *App) Start() error {
 		}
 	}
 	current.push(&a.log)
+	a.enforce()
 	return nil
 }
 
 // Stop gives the log back. All else that must end, ends with the last that uses it.
 func (a *App) Stop() error {
+	a.relent()
 	current.pop(&a.log)
 	return nil
 }

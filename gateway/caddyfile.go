@@ -34,6 +34,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 // UnmarshalCaddyfile sets up the app from Caddyfile tokens. Syntax:
 //
 //	gopr {
+//		memory <size>
 //		format <name> {
 //			byte_order   big|little
 //			header       <bytes>
@@ -69,8 +70,13 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("gopr takes a block, not %q: write `gopr { … }`", d.Val())
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if is, err := a.Ceiling.unmarshal(d); err != nil {
+			return err
+		} else if is {
+			continue
+		}
 		if d.Val() != "format" {
-			return d.Errf("gopr has no option %q; it has format", d.Val())
+			return d.Errf("gopr has no option %q; it has format, memory", d.Val())
 		}
 		args := d.RemainingArgs()
 		if len(args) != 1 {

@@ -18,6 +18,8 @@ type Conn interface {
 	Info() Info
 	// Pending returns how many bytes wait for the client to read them, and whether they are so many that nothing more is read for it.
 	Pending() (bytes int, full bool)
+	// Weight returns how many bytes of memory its buffers take, and when its last frame came; zero: none has.
+	Weight() (held int, heard time.Time)
 	// Recent returns the headers of the last frames, the oldest first.
 	Recent() []Frame
 	// End closes the connection soon, for the reason given.

@@ -19,6 +19,7 @@ const (
 	RefusedConnections = "connections" // limits connections
 	RefusedPerIP       = "per_ip"      // limits per_ip
 	RefusedBanned      = "banned"      // limits flapping
+	RefusedMemory      = "memory"      // the ceiling of the process; idle ones are closed for it, too
 )
 
 // door counts who has been let in by address, and who knocks too often.
@@ -32,6 +33,7 @@ type door struct {
 type Pass struct {
 	Live *Live
 	addr netip.Addr // where it is counted; zero: nowhere
+	cost int64      // what it is counted for in the memory
 }
 
 // Enter lets a client in, or says why not, and counts that. The cheapest refusal comes first. The caller holds the Live; so does the pass, as AcquireLive does.
@@ -44,11 +46,13 @@ func (l *Live) Enter(rules *Rules, remote net.Addr, now time.Time) (p *Pass, ref
 	if known {
 		refused = l.door.enter(rules, addr, now)
 	}
+	if refused == "" && memory.short() {
+		refused = RefusedMemory
+		l.door.leave(addr, counted)
+	}
 	if refused == "" && !l.Admit(rules.Connections) {
 		refused = RefusedConnections
-		if counted {
-			l.door.leave(addr)
-		}
+		l.door.leave(addr, counted)
 	}
 	if refused != "" {
 		l.CountClosed(refused)
@@ -58,14 +62,22 @@ func (l *Live) Enter(rules *Rules, remote net.Addr, now time.Time) (p *Pass, ref
 	if counted {
 		p.addr = addr
 	}
+	p.weigh(plainCost)
 	return p, ""
+}
+
+// Encrypted counts what TLS takes.
+func (p *Pass) Encrypted() { p.weigh(tlsCost) }
+
+func (p *Pass) weigh(cost int64) {
+	memory.fixed.Add(cost - p.cost)
+	p.cost = cost
 }
 
 // Dismiss counts the client out, with the reason for its end.
 func (p *Pass) Dismiss(reason string) {
-	if p.addr.IsValid() {
-		p.Live.door.leave(p.addr)
-	}
+	p.weigh(0)
+	p.Live.door.leave(p.addr, p.addr.IsValid())
 	p.Live.Dismiss(reason)
 	ReleaseLive(p.Live)
 }
@@ -88,7 +100,11 @@ func (d *door) enter(rules *Rules, addr netip.Addr, now time.Time) (refused stri
 	return ""
 }
 
-func (d *door) leave(addr netip.Addr) {
+// leave counts an address out that was counted.
+func (d *door) leave(addr netip.Addr, counted bool) {
+	if !counted {
+		return
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.inside[addr]--; d.inside[addr] <= 0 {

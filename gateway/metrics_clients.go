@@ -26,11 +26,15 @@ var (
 
 	delays = counter("rate_delays_total", "Times that reading from a client rested because it sent more than its limits allow.", "handler")
 
+	memoryUsed    = gaugeOf("memory_bytes", "Memory that connections and links take: their buffers, and a fixed amount for each client.", func() float64 { return float64(memory.used()) })
+	memoryCeiling = gaugeOf("memory_ceiling_bytes", "How much that may be; 0: there is no ceiling.", func() float64 { return float64(memory.ceiling.Load()) })
+
 	clientMetrics = []prometheus.Collector{
 		connections, opened, closed, frames, bytes, rejects, pongs, delays,
 		acceptErrors,
 		lasted, rtt, beats,
 		pending{},
+		memoryUsed, memoryCeiling,
 	}
 )
 

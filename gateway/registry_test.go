@@ -19,10 +19,11 @@ type client struct {
 	reason string // what it was ended for
 }
 
-func (c *client) ID() ConnID           { return c.info.ID }
-func (c *client) Info() Info           { return c.info }
-func (c *client) Recent() []Frame      { return c.recent }
-func (c *client) Pending() (int, bool) { return c.info.Unsent, false }
+func (c *client) ID() ConnID               { return c.info.ID }
+func (c *client) Info() Info               { return c.info }
+func (c *client) Recent() []Frame          { return c.recent }
+func (c *client) Pending() (int, bool)     { return c.info.Unsent, false }
+func (c *client) Weight() (int, time.Time) { return c.info.Unsent, c.info.LastHeard }
 
 func (c *client) End(reason string) {
 	c.mu.Lock()

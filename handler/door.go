@@ -15,6 +15,9 @@ func enter(cx *layer4.Connection, name string, rules *gateway.Rules) *gateway.Pa
 	defer gateway.ReleaseLive(live)
 	pass, refused := live.Enter(rules, cx.RemoteAddr(), time.Now())
 	if pass != nil {
+		if clientOf(cx).TLS != nil {
+			pass.Encrypted()
+		}
 		return pass
 	}
 	logging{live}.ended(cx.RemoteAddr(), ending{reason: refused}, gateway.Info{})

@@ -49,5 +49,15 @@ func (c *conn) state(i *gateway.Info, waiting bool) string {
 // Pending implements gateway.Conn.
 func (c *conn) Pending() (bytes int, full bool) { return c.t.Backlog() }
 
+// Weight implements gateway.Conn.
+func (c *conn) Weight() (held int, heard time.Time) {
+	held = c.t.Held()
+	for _, h := range c.leases.all() {
+		held += h.lease.Held()
+	}
+	heard, _ = c.rec.times()
+	return held, heard
+}
+
 // End implements gateway.Conn.
 func (c *conn) End(reason string) { c.end(ending{reason: reason}) }

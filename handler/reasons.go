@@ -27,6 +27,7 @@ const (
 	reasonConnections  = gateway.RefusedConnections
 	reasonPerIP        = gateway.RefusedPerIP
 	reasonBanned       = gateway.RefusedBanned
+	reasonMemory       = gateway.RefusedMemory
 	reasonFirstFrame   = "first_frame"     // limits first_frame
 	reasonFrameRate    = "frame_rate"      // limits frames, with exceed close
 	reasonByteRate     = "byte_rate"       // limits bytes, likewise

@@ -128,7 +128,8 @@ func find(v any, with func(at string, module any)) {
 		for name, e := range v {
 			switch {
 			case name == "gopr" && v["layer4"] != nil:
-				for _, format := range e.(map[string]any)["formats"].(map[string]any) {
+				formats, _ := e.(map[string]any)["formats"].(map[string]any)
+				for _, format := range formats {
 					with("format", format)
 				}
 			case name == "gopr":

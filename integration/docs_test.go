@@ -283,9 +283,10 @@ func TestDocsComplete(t *testing.T) {
 		page, form   string
 	}{
 		{"option", "handler/config*.go", regexp.MustCompile(`json:"([a-z_]+)`), "docs/configuration.md", "[`\"]%s\\b"},
+		{"option", "gateway/memory_config.go", regexp.MustCompile(`json:"([a-z_]+)`), "docs/configuration.md", "`%s\\b"},
 		{"option", "matcher/matcher.go", regexp.MustCompile(`json:"([a-z_]+)`), "docs/modules/matcher-gopr.md", "`%s`"},
 		{"placeholder", "matcher/matcher.go", regexp.MustCompile(`repl\.Set\("([a-z0-9.]+)"`), "docs/modules/matcher-gopr.md", `\{%s\}`},
-		{"metric", "gateway/metrics_clients.go", regexp.MustCompile(`(?:gauge|counter|histograms|desc)\("([a-z_]+)"`), "docs/operations.md", "`caddy_gopr_%s`"},
+		{"metric", "gateway/metrics_clients.go", regexp.MustCompile(`(?:gauge|gaugeOf|counter|histograms|desc)\("([a-z_]+)"`), "docs/operations.md", "`caddy_gopr_%s`"},
 		{"metric", "gateway/metrics_upstreams.go", regexp.MustCompile(`(?:gauge|counter|histograms|desc)\("([a-z_]+)"`), "docs/operations.md", "`caddy_gopr_%s`"},
 		{"reason", "handler/reasons.go", regexp.MustCompile(`reason[A-Z]\w* += "([a-z_]+)"`), "docs/operations.md", "`%s`"},
 		{"reason", "gateway/door.go", regexp.MustCompile(`Refused[A-Z]\w* += "([a-z_]+)"`), "docs/operations.md", "`%s`"},
