@@ -13,6 +13,7 @@
 //	flow.go           how fast a client may send: token buckets, in bucket.go
 //	format.go         what frames mean: heartbeats, requests, answers
 //	translate.go      frames of one format in another
+//	visit.go          a client from its admission to its end, whoever serves it
 //	conn.go           the life of one connection, without I/O
 //	leases.go         its holds on groups of backends
 //	info.go           what the admin API sees of it; flight.go, its last frames
@@ -24,9 +25,6 @@
 package handler
 
 import (
-	"runtime/debug"
-	"time"
-
 	"github.com/caddyserver/caddy/v2"
 	"github.com/mholt/caddy-l4/layer4"
 
@@ -83,53 +81,15 @@ func (h *Handler) Cleanup() error {
 	return nil
 }
 
-// Handle serves one client connection until it ends. Ends that are part of a network's life are no errors: they are counted by reason, and logged.
+// Handle serves one client connection: until it ends, or, where an event loop can serve it, returns while it lives on. Ends that are part of a network's life are no
+// errors: they are counted by reason, and logged.
 func (h *Handler) Handle(cx *layer4.Connection, _ layer4.Handler) error {
 	pass := enter(cx, h.settings.name, &h.settings.rules)
 	if pass == nil {
 		return nil
 	}
-	live, log := pass.Live, logging{pass.Live}
-	end, info := ending{reason: reasonPanic}, gateway.Info{}
-	defer func() {
-		pass.Dismiss(end.reason)
-		live.Ended(info, cx.RemoteAddr(), end.reason, end.err)
-	}()
-	defer func() {
-		if r := recover(); r != nil { // one connection's fault is not the process's
-			gateway.Log.Error("panic in a gopr connection", "handler", live.Name, "panic", r, "stack", string(debug.Stack()))
-		}
-	}()
-	end, info = serve(cx, h.settings, live, log)
-	log.ended(cx.RemoteAddr(), end, info)
+	newVisit(pass, cx.RemoteAddr()).serve(cx, h.settings)
 	return nil
-}
-
-// serve runs one admitted connection, and says why it ended.
-func serve(cx *layer4.Connection, s *settings, live *gateway.Live, log logging) (ending, gateway.Info) {
-	tcp := bottom(cx)
-	if tcp != nil {
-		if err := s.tcp.Apply(tcp); err != nil {
-			log.unguarded(cx.RemoteAddr(), err)
-		}
-	}
-	nc, first, err := socket(cx, tcp)
-	if err != nil {
-		return ending{reason: reasonNetwork, err: err}, gateway.Info{}
-	}
-	c := newConn(nc, s, live, time.Now())
-	client := clientOf(cx)
-	c.by = subject(client.TLS)
-	release, err := c.connect(client)
-	if err != nil {
-		return ending{reason: reasonUpstream, err: err}, c.Info()
-	}
-	defer release()
-	live.Add(c)
-	defer live.Remove(c)
-	end := c.ending(c.t.Serve(first))
-	live.Lasted.Observe(time.Since(c.since).Seconds())
-	return end, c.Info()
 }
 
 // Interface guards.

@@ -139,6 +139,7 @@ func (h *Handler) compileTimes(s *settings) error {
 	if h.IdleTimeout != nil {
 		s.limits.Idle = time.Duration(*h.IdleTimeout)
 	}
+	s.transport.EventLoop = gateway.EventLoop
 	s.transport.WriteTimeout = orDefault(time.Duration(h.WriteTimeout), defaultWriteTimeout)
 	if s.transport.WriteTimeout < 0 {
 		return fmt.Errorf("write_timeout %v is negative: give a time such as 10s", s.transport.WriteTimeout)

@@ -57,6 +57,7 @@ func (u *Upstream) compile() (upstream.Config, error) {
 		TCP:          u.TCPKeepalive.compile(),
 		OnLoss:       upstream.OnLoss(u.OnLoss),
 		Buffer:       u.Buffer,
+		EventLoop:    gateway.EventLoop,
 
 		Pooling:        upstream.Pooling(u.Pooling),
 		MaxInflight:    u.MaxInflight,

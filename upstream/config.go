@@ -70,6 +70,9 @@ type Config struct {
 	Format *wire.Format
 	// Versions are the versions accepted from backends. Empty: the format's own.
 	Versions []uint32
+	// EventLoop has links over plain TCP served by the process's event loops, where the system has them (see transport.Options). A [Peer] must then be quick: others
+	// wait while its methods run.
+	EventLoop bool
 	// Logger gets a line when a backend goes down or comes back. nil: none.
 	Logger *slog.Logger
 	// Dial replaces the dialler, for tests and proxies. It must return when its context ends: Group.Close waits for it. nil: net.Dialer.

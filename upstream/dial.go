@@ -26,9 +26,10 @@ func (g *Group) dial(b *backend, awaited bool, now time.Time) {
 // dialled notes what became of a dial. A link that works goes to who has waited longest, else among the spares; one that nobody needs is closed and
 // not returned.
 func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, err error) *link {
-	var l *link
+	var l, unused *link
 	if err == nil {
 		l = newLink(g, b, nc, began)
+		unused = l
 	}
 	g.mu.Lock()
 	now := time.Now()
@@ -71,8 +72,8 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 	}
 	g.unlock(append(given, g.pump(now)...))
 	g.serveWaiting()
-	if l == nil && nc != nil {
-		nc.Close()
+	if l == nil && unused != nil {
+		unused.discard()
 	}
 	return l
 }

@@ -67,7 +67,7 @@ func NewGroup(c Config) (*Group, error) {
 		Format:    c.Format,
 		Decoder:   dec,
 		Limits:    &keepalive.Limits{Frame: max(c.FrameTimeout, 0)},
-		Transport: &transport.Options{WriteTimeout: c.WriteTimeout, High: c.Buffer},
+		Transport: &transport.Options{WriteTimeout: c.WriteTimeout, High: c.Buffer, EventLoop: c.EventLoop},
 	}
 	if c.Heartbeat.Interval > 0 {
 		g.conn.Heartbeat = c.Heartbeat
@@ -80,7 +80,7 @@ func NewGroup(c Config) (*Group, error) {
 		g.backends = append(g.backends, b)
 	}
 	if c.Pooling == Request {
-		g.conn.Transport = &transport.Options{WriteTimeout: c.WriteTimeout, High: max(c.Buffer, sharedBuffer)}
+		g.conn.Transport = &transport.Options{WriteTimeout: c.WriteTimeout, High: max(c.Buffer, sharedBuffer), EventLoop: c.EventLoop}
 	}
 	if c.Wait > 0 { // under request pooling always
 		g.req.sweeper = time.AfterFunc(sweepEvery, g.sweep)

@@ -62,6 +62,12 @@ func newLink(g *Group, b *backend, nc net.Conn, began time.Time) *link {
 	return l
 }
 
+// discard closes a link that has not served anybody, and is not served itself.
+func (l *link) discard() {
+	l.conn.Close(errRetired)
+	_ = l.conn.Serve(l.g.ctx)
+}
+
 // Frame adds a frame to the run.
 func (l *link) Frame(piece []byte, start, end int, f *wire.Frame) {
 	if start != l.end {

@@ -1,0 +1,93 @@
+package handler
+
+import (
+	"errors"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"github.com/mholt/caddy-l4/layer4"
+
+	"github.com/caddy-gopr/caddy-gopr/gateway"
+	"github.com/caddy-gopr/caddy-gopr/transport"
+)
+
+// visit is an admitted client, from its admission to its end. Nothing of Caddy's connection is kept: it is given back as soon as an event loop serves the client.
+type visit struct {
+	pass    *gateway.Pass
+	remote  net.Addr
+	c       *conn  // nil: it did not come that far
+	release func() // gives up what its frames need; nil: nothing yet
+}
+
+func newVisit(pass *gateway.Pass, remote net.Addr) *visit { return &visit{pass: pass, remote: remote} }
+
+// serve returns when the visit has ended, or an event loop serves it. A panic ends this visit alone.
+func (v *visit) serve(cx *layer4.Connection, s *settings) {
+	defer func() {
+		if r := recover(); r != nil {
+			v.leave(&transport.PanicError{Value: r, Stack: debug.Stack()})
+		}
+	}()
+	first, err := v.begin(cx, s)
+	if v.c == nil {
+		v.leave(err)
+		return
+	}
+	if err != nil {
+		v.c.end(ending{reasonUpstream, err})
+	}
+	if !v.c.t.Start(first, v.left) {
+		v.leave(v.c.t.Serve(first))
+	}
+}
+
+// begin makes the connection. err: what it is to end for.
+func (v *visit) begin(cx *layer4.Connection, s *settings) (first []byte, err error) {
+	live := v.pass.Live
+	tcp := bottom(cx)
+	if tcp != nil {
+		if err := s.tcp.Apply(tcp); err != nil {
+			logging{live}.unguarded(v.remote, err)
+		}
+	}
+	client := clientOf(cx)
+	nc, first, err := socket(cx, tcp)
+	if err != nil {
+		return nil, err
+	}
+	c := newConn(nc, s, live, time.Now())
+	c.by = subject(client.TLS)
+	live.Add(c)
+	v.c = c
+	v.release, err = c.connect(client)
+	return first, err
+}
+
+// left is leave for an event loop, which has others to serve: logging may wait.
+func (v *visit) left(err error) { go v.leave(err) }
+
+// leave gives up all that the visit holds, and tells why it ended: err is what the transport returned.
+func (v *visit) leave(err error) {
+	live, c := v.pass.Live, v.c
+	e, info := endingOf(err), gateway.Info{}
+	var p *transport.PanicError
+	if errors.As(err, &p) {
+		e = ending{reason: reasonPanic}
+		gateway.Log.Error("panic in a gopr connection", "handler", live.Name, "panic", p.Value, "stack", string(p.Stack))
+	}
+	if c != nil {
+		if p == nil {
+			e = c.ending(err)
+		}
+		live.Remove(c)
+		if v.release != nil {
+			v.release()
+		}
+		live.Lasted.Observe(time.Since(c.since).Seconds())
+		info = c.Info()
+	}
+	logging{live}.ended(v.remote, e, info)
+	v.pass.Dismiss(e.reason)
+	live.Ended(info, v.remote, e.reason, e.err)
+}
