@@ -33,8 +33,10 @@ func measured(t testing.TB, h *Handler) *conn {
 		discard(theirs)
 	}()
 	t.Cleanup(func() {
+		c.End(reasonKilled)
+		_ = c.t.Serve(nil)
 		release()
-		_, _ = ours.Close(), theirs.Close()
+		_ = theirs.Close()
 		<-drained
 		gateway.ReleaseLive(live)
 	})
