@@ -39,6 +39,7 @@ func TestKeptRestIsItsOwn(t *testing.T) {
 				b := make([]byte, pieceSize)
 				copy(b[at:], want)
 				c, p := &unread{}, &b
+				defer c.release()
 				c.keep(p, b[at:at+size])
 				if kept := c.piece != nil; kept != (size > holdAbove) {
 					t.Errorf("holds the piece: %v", kept)
@@ -77,6 +78,7 @@ func TestRestSurvivesThePool(t *testing.T) {
 			return used
 		}
 		c := &goroutineConn{logic: &life{data: func(_ time.Time, b []byte) (int, Next) { return use(b), More }}}
+		defer c.release()
 		if r.IntN(2) == 0 { // what Serve was given
 			end = r.IntN(3 * pieceSize)
 			c.rest = bytes.Clone(want[:end])
