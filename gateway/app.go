@@ -25,7 +25,8 @@ type App struct {
 
 	formats map[string]*wire.Format // declared, by name
 
-	log slog.Handler
+	log         slog.Handler
+	subscribers *subscribers // to its events; nil: it was not provisioned
 
 	mu     sync.Mutex // guards all below; handlers are provisioned one after the other, but nobody promises that
 	names  map[string]struct{}
@@ -37,10 +38,13 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "gopr", New: func() caddy.Module { return new(App) }}
 }
 
-// Provision compiles the formats, and takes the configuration's logger.
+// Provision compiles the formats, and takes the configuration's logger and its subscribers to events.
 func (a *App) Provision(ctx caddy.Context) (err error) {
 	a.log = ctx.Slogger().Handler()
 	if err := a.Ceiling.validate(); err != nil {
+		return err
+	}
+	if a.subscribers, err = subscribe(ctx); err != nil {
 		return err
 	}
 	a.formats, err = compileAll(a.Formats)
@@ -104,9 +108,10 @@ func (a *App) Start() error {
 	return nil
 }
 
-// Stop gives the log back. All else that must end, ends with the last that uses it.
+// Stop gives the log and the subscribers back. All else that must end, ends with the last that uses it.
 func (a *App) Stop() error {
 	a.relent()
+	events.stopped(a.subscribers)
 	current.pop(&a.log)
 	return nil
 }

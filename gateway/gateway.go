@@ -18,6 +18,7 @@
 //	group.go     upstream groups, the same one for the same name and settings
 //	metrics.go   caddy_gopr_* on Caddy's registry: metrics_clients.go, of clients; metrics_upstreams.go, of backends
 //	listener.go  the network type gopr/: listening sockets that outlive configurations
+//	events.go    what Caddy's events app is told
 //	log.go       the log of what outlives a configuration
 //	quiet.go     a log line at most once a second for each reason
 package gateway

@@ -51,7 +51,9 @@ func (g *Group) Upstream() (*upstream.Group, error) {
 		if g.closed {
 			return nil, upstream.ErrGroupClosed
 		}
-		up, err := upstream.NewGroup(g.cfg)
+		cfg := g.cfg
+		cfg.Notify = g.notify
+		up, err := upstream.NewGroup(cfg)
 		if err != nil {
 			return nil, err
 		}

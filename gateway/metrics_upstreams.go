@@ -21,6 +21,7 @@ var (
 	strayDesc    = desc("upstream_unsolicited_frames_total", "Frames of backends that answered nothing, under request pooling.", "handler", "upstream", "backend")
 	shakesDesc   = desc("upstream_handshakes_total", "TLS handshakes with a backend, by outcome.", "handler", "upstream", "backend", "outcome")
 	stateDesc    = desc("upstream_state", "The state of a backend: 1 for the one it is in, 0 for the others.", "handler", "upstream", "backend", "state")
+	breakerDesc  = desc("upstream_breaker_state", "The state of the breaker of a backend: 1 for the one it is in, 0 for the others.", "handler", "upstream", "backend", "state")
 	usedDesc     = desc("upstream_used", "Links that clients have, under request pooling requests in flight.", "handler", "upstream", "backend")
 	capacityDesc = desc("upstream_capacity", "How many caddy_gopr_upstream_used may become; no series where there is no bound.", "handler", "upstream", "backend")
 	requestsDesc = desc("upstream_request_seconds", "How long backends took to answer.", "handler", "upstream", "backend")
@@ -34,7 +35,7 @@ var states = []string{"disconnected", "connecting", "connected", "reconnecting",
 // Describe implements prometheus.Collector.
 func (upstreams) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		waitingDesc, waitsDesc, upDesc, linksDesc, failuresDesc, dialsDesc, lostDesc, closedDesc, strayDesc, shakesDesc, stateDesc, usedDesc, capacityDesc, requestsDesc, rttDesc, beatsDesc,
+		waitingDesc, waitsDesc, upDesc, linksDesc, failuresDesc, dialsDesc, lostDesc, closedDesc, strayDesc, shakesDesc, stateDesc, breakerDesc, usedDesc, capacityDesc, requestsDesc, rttDesc, beatsDesc,
 	} {
 		ch <- d
 	}
@@ -52,11 +53,7 @@ func (upstreams) Collect(ch chan<- prometheus.Metric) {
 		times(waitsDesc, s.Waits)
 		emit(waitingDesc, prometheus.GaugeValue, float64(s.Waiting))
 		for _, b := range s.Backends {
-			up := 0.0
-			if b.State == "connected" {
-				up = 1
-			}
-			emit(upDesc, prometheus.GaugeValue, up, b.Backend)
+			emit(upDesc, prometheus.GaugeValue, is(b.State == "connected"), b.Backend)
 			emit(linksDesc, prometheus.GaugeValue, float64(b.Links-b.Spare), b.Backend, "leased")
 			emit(linksDesc, prometheus.GaugeValue, float64(b.Spare), b.Backend, "spare")
 			emit(linksDesc, prometheus.GaugeValue, float64(b.Dialing), b.Backend, "dialing")
@@ -71,11 +68,10 @@ func (upstreams) Collect(ch chan<- prometheus.Metric) {
 			emit(shakesDesc, prometheus.CounterValue, float64(b.Handshakes-b.HandshakeErrors), b.Backend, "ok")
 			emit(shakesDesc, prometheus.CounterValue, float64(b.HandshakeErrors), b.Backend, "error")
 			for _, state := range states {
-				is := 0.0
-				if b.State == state {
-					is = 1
-				}
-				emit(stateDesc, prometheus.GaugeValue, is, b.Backend, state)
+				emit(stateDesc, prometheus.GaugeValue, is(b.State == state), b.Backend, state)
+			}
+			for _, state := range []upstream.Breaker{upstream.BreakerClosed, upstream.BreakerOpen, upstream.BreakerHalfOpen} {
+				emit(breakerDesc, prometheus.GaugeValue, is(b.Breaker == state), b.Backend, string(state))
 			}
 			emit(usedDesc, prometheus.GaugeValue, float64(b.Used), b.Backend)
 			if b.Capacity > 0 {
@@ -87,6 +83,14 @@ func (upstreams) Collect(ch chan<- prometheus.Metric) {
 			emit(beatsDesc, prometheus.CounterValue, float64(b.HeartbeatsMissed), b.Backend, "missed")
 		}
 	}
+}
+
+// is is the value of a gauge that says whether something is so.
+func is(so bool) float64 {
+	if so {
+		return 1
+	}
+	return 0
 }
 
 // histogram is the metric of times.
@@ -137,6 +141,9 @@ next:
 				ob.Failures = max(ob.Failures, nb.Failures)
 				if nb.State == "connected" {
 					ob.State = nb.State
+				}
+				if nb.Breaker == upstream.BreakerClosed {
+					ob.Breaker = nb.Breaker
 				}
 				continue next
 			}

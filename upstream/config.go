@@ -75,6 +75,9 @@ type Config struct {
 	EventLoop bool
 	// Logger gets a line when a backend goes down or comes back. nil: none.
 	Logger *slog.Logger
+	// Notify is told when the state of a backend changes, one change after the other, by whichever goroutine brought it about. It must not block, nor call the group.
+	// nil: nobody is.
+	Notify func(Event)
 	// Dial replaces the dialler, for tests and proxies. It must return when its context ends: Group.Close waits for it. nil: net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }

@@ -53,6 +53,7 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 	default:
 		if b.succeeded(now, began) {
 			g.note(slog.LevelInfo, "backend is back", slog.String("backend", b.name))
+			g.up(b)
 		}
 		switch {
 		case g.emptied(b):
@@ -118,7 +119,9 @@ func (g *Group) serve(l *link) {
 
 // failure notes a failure of a backend. g.mu is held.
 func (g *Group) failure(b *backend, now, began time.Time, err error) {
+	first := !b.failing()
 	if b.fail(now, began, err) {
+		g.down(b, first, err)
 		g.note(slog.LevelWarn, "backend failed", slog.String("backend", b.name), slog.Any("error", err),
 			slog.Int("failures", b.retry.Failures()), slog.Duration("next_dial_in", b.notBefore.Sub(now)))
 	}

@@ -42,6 +42,9 @@ type Group struct {
 	notes    []note // what is to be logged
 	req      requests
 
+	events  []Event    // changes that are to be told
+	telling sync.Mutex // held by who tells them; taken before mu, never after
+
 	waits recorder // how long clients waited for a link, or for room on one. Not guarded
 }
 
@@ -164,9 +167,9 @@ func (g *Group) give(l *session, link *link, now time.Time) match {
 	return match{l, link}
 }
 
-// unlock gives up g.mu, and does what is not done under it: hands over links, and logs.
+// unlock gives up g.mu, and does what is not done under it: hands over links, logs, and tells of changes.
 func (g *Group) unlock(given []match) {
-	notes := g.notes
+	notes, changed := g.notes, len(g.events) > 0
 	g.notes = nil
 	g.mu.Unlock()
 	for _, m := range given {
@@ -174,6 +177,9 @@ func (g *Group) unlock(given []match) {
 	}
 	for _, n := range notes {
 		g.cfg.Logger.LogAttrs(context.Background(), n.level, n.msg, n.attrs...)
+	}
+	if changed {
+		g.tell()
 	}
 }
 

@@ -17,6 +17,7 @@
 //	client.go    whom it is for
 //	link.go      one connection to a backend
 //	reasons.go   why a link ended
+//	events.go    what changes, for who wants to be told
 //	stat.go      a snapshot of all of it; times.go, how long things took
 //
 // Dials belong to the group, not to who asked: a link that was dialled for a client that has gone serves the next one. A backend's health is judged by dials and by

@@ -1,5 +1,6 @@
 // Command caddy is the Caddy that the end-to-end tests start when they are not told of another. It has the modules that the tests and
-// Caddyfile.example use, not all that a build by xcaddy has, and layer4.handlers.hold beside them, which is no part of the product.
+// Caddyfile.example use, not all that a build by xcaddy has, and beside them layer4.handlers.hold and
+// events.handlers.witness, which are no part of the product.
 package main
 
 import (

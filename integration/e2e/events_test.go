@@ -1,0 +1,127 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// An occurrence is what a subscriber was told of an event of ours.
+type occurrence struct {
+	Msg  string         `json:"msg"`
+	Name string         `json:"name"`
+	Data map[string]any `json:"data"`
+	Live bool           `json:"live"`
+}
+
+// events returns what the subscriber events.handlers.witness was told, apart from Caddy's own.
+func (l *log) events(t testing.TB) (all []occurrence) {
+	t.Helper()
+	for s := range strings.Lines(l.String()) {
+		if !strings.HasSuffix(s, "\n") || !strings.Contains(s, `"event witnessed"`) {
+			continue
+		}
+		var e occurrence
+		if err := json.Unmarshal([]byte(s), &e); err != nil {
+			t.Fatalf("log line %q: %v", s, err)
+		}
+		if strings.HasPrefix(e.Name, "gopr.") {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// TestEvents: a subscriber is told of a backend that comes and goes, in order; also after a reload, by the new configuration; and of one that was away before
+// Caddy had started.
+func TestEvents(t *testing.T) {
+	b := newBackend(t, echoes)
+	b.stop()
+	conf := strings.Replace(config(`
+		${gopr} {
+			route {
+				gopr devices {
+					upstream ${backend} {
+						reconnect {
+							initial 100ms
+							factor 1
+							jitter 0
+							attempts 0
+						}
+					}
+				}
+			}
+		}`), "{\n", "{\n\tevents {\n\t\ton * witness\n\t}\n", 1)
+	c := startBinary(t, ownBinary(t), conf, places{"backend": b.addr})
+
+	// told waits for the event, and returns all there were since the last one so waited for.
+	seen := 0
+	told := func(name string) (before []occurrence) {
+		t.Helper()
+		eventually(t, name, func() bool {
+			all := c.log.events(t)[seen:]
+			i := slices.IndexFunc(all, func(e occurrence) bool { return e.Name == name })
+			if i < 0 {
+				return false
+			}
+			before = all[:i+1]
+			return true
+		})
+		seen += len(before)
+		return before
+	}
+	expect := func(e occurrence, up, failures float64, failed bool) {
+		t.Helper()
+		d := e.Data
+		if d["handler"] != "devices" || d["upstream"] != "devices" || d["backend"] != b.addr || d["backends_up"] != up || d["failures"] != failures {
+			t.Errorf("%s: %v, want %v backends up and %v failures", e.Name, d, up, failures)
+		}
+		if (d["error"] != nil) != failed || (d["next_dial"] != nil) != failed {
+			t.Errorf("%s: %v", e.Name, d)
+		}
+		if !e.Live {
+			t.Errorf("%s was emitted by a configuration that has ended", e.Name)
+		}
+	}
+	cycle := func(what string) {
+		t.Helper()
+		first := told("gopr.upstream.down")
+		if len(first) != 1 {
+			t.Errorf("%s: before it was down: %v", what, first)
+		}
+		failures, _ := first[0].Data["failures"].(float64) // one that was back for a moment only has not begun anew
+		expect(first[0], 0, max(1, failures), true)
+		expect(told("gopr.breaker.open")[0], 0, failures, true)
+		b.start(t)
+		last := told("gopr.upstream.up")
+		for _, e := range last[:len(last)-2] {
+			failures++
+			if e.Name != "gopr.breaker.open" {
+				t.Errorf("%s: %s between down and up", what, e.Name)
+			}
+			expect(e, 0, failures, true)
+		}
+		if e := last[len(last)-2]; e.Name != "gopr.breaker.closed" {
+			t.Errorf("%s: up after %s", what, e.Name)
+		}
+		expect(last[len(last)-1], 1, failures, false)
+	}
+	cycle("at the start")
+	b.stop()
+	cycle("in the course of things")
+	check(t, c.load(strings.Replace(conf, "attempts 0", "attempts 0\n\t\t\t\t\t\t\tmax 29s", 1))) // another group
+	check(t, dial(t, c.addr("gopr")).ask("are you there?"))
+	if err := c.load(strings.Replace(conf, "upstream ${backend}", "upstream nonsense", 1)); err == nil {
+		t.Error("a wrong configuration was taken")
+	}
+	b.stop()
+	cycle("after a reload, and one that was rejected")
+	if got := c.metrics()["caddy_gopr_events_dropped_total"]; got != 0 {
+		t.Error(fmt.Sprint(got, " events were dropped"))
+	}
+	if c.log.contains("event handling stopped") {
+		t.Error("an event was emitted by a configuration that had ended")
+	}
+}
