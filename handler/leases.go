@@ -1,7 +1,6 @@
 package handler
 
 import (
-	"strings"
 	"sync/atomic"
 
 	"github.com/caddy-gopr/caddy-gopr/gateway"
@@ -105,15 +104,4 @@ func (l *leases) settled() bool {
 		}
 	}
 	return true
-}
-
-// backends names those that serve the client now.
-func (l *leases) backends() string {
-	var names []string
-	for _, h := range l.all() {
-		if name := h.lease.Backend(); name != "" {
-			names = append(names, name)
-		}
-	}
-	return strings.Join(names, ", ")
 }
