@@ -67,6 +67,7 @@ import (
 //			on_loss       keep|close
 //			buffer        <size>
 //			tls           { … }
+//			proxy_protocol v2
 //			local_address <ip>
 //		}
 //		route cmd <command|first-last...> {

@@ -15,12 +15,15 @@ import (
 type Edge struct {
 	// TLS to the backends.
 	TLS *UpstreamTLS `json:"tls,omitempty"`
+	// `v2` has each link begin with a header of the PROXY protocol that tells the backend of the client. Default: none.
+	ProxyProtocol string `json:"proxy_protocol,omitempty"`
 	// The IP address that links over TCP come from, without a port. Default: the system chooses.
 	LocalAddress string `json:"local_address,omitempty"`
 }
 
 func (e *Edge) options(to directive.Options) {
 	to["tls"] = e.unmarshalTLS
+	to["proxy_protocol"] = directive.One("v2", directive.String(&e.ProxyProtocol))
 	to["local_address"] = directive.One("10.0.0.5", directive.String(&e.LocalAddress))
 }
 
@@ -68,7 +71,7 @@ func (e *Edge) unmarshalTLS(d *caddyfile.Dispenser) error {
 }
 
 func (e *Edge) compile(to *upstream.Config) {
-	to.LocalAddress = e.LocalAddress
+	to.LocalAddress, to.ProxyProtocol = e.LocalAddress, e.ProxyProtocol
 	if t := e.TLS; t != nil {
 		to.TLS = &upstream.TLS{ServerName: t.ServerName, CA: t.CA, InsecureSkipVerify: t.InsecureSkipVerify}
 		if t.ClientAuth != nil {

@@ -16,6 +16,7 @@ import (
 const edgeExample = `gopr devices {
 	upstream 10.0.0.1:9000 {
 		local_address 10.0.0.5
+		proxy_protocol v2
 		tls {
 			server_name backend.example.com
 			ca /etc/caddy/a.crt {env.GOPR_TEST_DIR}/b.crt
@@ -72,6 +73,9 @@ func TestEdge(t *testing.T) {
 	if s.upstream.cfg.LocalAddress != "10.0.0.5" {
 		t.Errorf("local_address is %q", s.upstream.cfg.LocalAddress)
 	}
+	if cfg := s.upstream.cfg; cfg.ProxyProtocol != "v2" || cfg.WithDefaults().MinLinks > 0 {
+		t.Errorf("proxy_protocol is %q, with %d warm links", cfg.ProxyProtocol, cfg.WithDefaults().MinLinks)
+	}
 	before := s.upstream.key
 	t.Setenv("GOPR_TEST_DIR", "/run/other")
 	again := new(Handler)
@@ -95,6 +99,9 @@ func TestEdgeMistakes(t *testing.T) {
 		{"unchecked", "tls {\nca a.crt\ninsecure_skip_verify\n}", "upstream: tls has both ca and insecure_skip_verify"},
 		{"another option", "tls {\nalpn gopr\n}", `tls has no option "alpn"; it has ca, client_auth, insecure_skip_verify, server_name`},
 		{"local_address", "local_address eth0", `upstream: local_address "eth0" is no address of this host: give an IP address without a port, such as 10.0.0.5`},
+		{"proxy_protocol", "proxy_protocol v1", `upstream: unknown proxy_protocol "v1": v2`},
+		{"proxy_protocol of many", "pooling request\nproxy_protocol v2", "upstream: proxy_protocol tells of one client, and links under pooling request are many clients': take pooling session, or leave it out"},
+		{"proxy_protocol of none", "connections 1\nproxy_protocol v2", "upstream: connections min 1 is for clients that are not there yet, and proxy_protocol tells of the client: set min to 0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := new(Handler).UnmarshalCaddyfile(caddyfile.NewTestDispenser("gopr {\nupstream 10.0.0.1:9000 {\n" + tt.in + "\n}\n}"))

@@ -64,6 +64,9 @@ type Config struct {
 	Idle time.Duration
 	// TLS is how links are secured. nil: they are not.
 	TLS *TLS
+	// ProxyProtocol has each link begin with a header of the PROXY protocol that tells the backend of the client: "v2". It needs links that are one client's, and none are
+	// kept warm. "": none.
+	ProxyProtocol string
 	// LocalAddress is the IP address that links over TCP come from, without a port. "": the system chooses.
 	LocalAddress string
 	// Format is how frames look on the links. nil: GOPR.
@@ -163,6 +166,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.MinLinks == 0 {
 		c.MinLinks = defaultMinLinks
+		if c.ProxyProtocol != "" {
+			c.MinLinks = -1
+		}
 	}
 	if c.Heartbeat == nil {
 		c.Heartbeat = &keepalive.Heartbeat{Timeout: defaultHeartbeatTimeout}

@@ -16,18 +16,37 @@ func (g *Group) dial(b *backend, awaited bool, now time.Time) {
 		b.awaited++
 	}
 	g.wg.Go(func() {
-		nc, err := g.connect(b)
-		if l := g.dialled(b, awaited, now, nc, err); l != nil {
+		var nc net.Conn
+		var lease *session
+		var err error
+		if g.tells() {
+			nc, lease, err = g.connectFor(b, &awaited)
+		} else {
+			nc, err = g.connect(b)
+		}
+		l := g.dialled(b, awaited, now, nc, lease, err)
+		if lease != nil && l == nil {
+			g.enqueue(lease, true)
+		}
+		if l != nil {
 			g.serve(l)
 		}
 	})
 }
 
-// dialled notes what became of a dial. A link that works goes to who has waited longest, else among the spares; one that nobody needs is closed and
-// not returned.
-func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, err error) *link {
+// arrived notes that a dial for one of those that wait is for that no more. g.mu is held.
+func (g *Group) arrived(b *backend) {
+	b.awaited--
+	if !g.cfg.Policy.keyed() {
+		g.awaited--
+	}
+}
+
+// dialled notes what became of a dial. A link that works goes to the lease that it is for, or to who has waited longest, else among the spares; one that nobody needs
+// is closed and not returned.
+func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, lease *session, err error) *link {
 	var l, unused *link
-	if err == nil {
+	if nc != nil {
 		l = newLink(g, b, nc, began)
 		unused = l
 	}
@@ -38,10 +57,7 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 	b.replaced = b.replaced || b.replacing && err == nil
 	b.replacing = false
 	if awaited {
-		b.awaited--
-		if !g.cfg.Policy.keyed() {
-			g.awaited--
-		}
+		g.arrived(b)
 	}
 	var given []match
 	switch {
@@ -56,7 +72,13 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 			g.up(b)
 		}
 		switch {
+		case l == nil: // nobody was there whom it could be for
 		case g.emptied(b):
+			l = nil
+		case lease != nil && g.open(b):
+			b.links[l] = struct{}{}
+			given = append(given, g.give(lease, l, now))
+		case lease != nil:
 			l = nil
 		case g.cfg.Pooling == Request:
 			b.links[l] = struct{}{}
