@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -25,7 +24,7 @@ type App struct {
 
 	formats map[string]*wire.Format // declared, by name
 
-	log         slog.Handler
+	output      output
 	subscribers *subscribers // to its events; nil: it was not provisioned
 
 	mu     sync.Mutex // guards all below; handlers are provisioned one after the other, but nobody promises that
@@ -40,7 +39,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision compiles the formats, and takes the configuration's logger and its subscribers to events.
 func (a *App) Provision(ctx caddy.Context) (err error) {
-	a.log = ctx.Slogger().Handler()
+	a.output = output{log: ctx.Slogger().Handler(), access: ctx.Logger().Named("access")}
 	if err := a.Ceiling.validate(); err != nil {
 		return err
 	}
@@ -103,7 +102,7 @@ func (a *App) Start() error {
 			return err
 		}
 	}
-	current.push(&a.log)
+	current.push(&a.output)
 	a.enforce()
 	return nil
 }
@@ -112,7 +111,7 @@ func (a *App) Start() error {
 func (a *App) Stop() error {
 	a.relent()
 	events.stopped(a.subscribers)
-	current.pop(&a.log)
+	current.pop(&a.output)
 	return nil
 }
 

@@ -172,12 +172,12 @@ func TestClaim(t *testing.T) {
 func TestLogGoesToTheNewestThatRuns(t *testing.T) {
 	var before, after, rejected strings.Builder
 	app := func(to *strings.Builder) *App {
-		return &App{log: slog.NewTextHandler(to, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		return &App{output: output{log: slog.NewTextHandler(to, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {
 				return slog.Attr{}
 			}
 			return a
-		}})}
+		}})}}
 	}
 	a, b, c := app(&before), app(&rejected), app(&after)
 	steps := []struct {

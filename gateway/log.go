@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"go.uber.org/zap"
 )
 
 // Log is the logger of everything that outlives a configuration. It writes where the newest configuration that runs writes.
@@ -17,21 +19,27 @@ var current logs
 // where it does not come up (another app did not start) it is stopped, and the old one goes on.
 type logs struct {
 	mu      sync.Mutex
-	running []*slog.Handler
-	newest  atomic.Pointer[slog.Handler] // the last that there was: what ends after the last configuration has stopped is logged, too
+	running []*output
+	newest  atomic.Pointer[output] // the last that there was: what ends after the last configuration has stopped is logged, too
 }
 
-func (l *logs) push(h *slog.Handler) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.running = append(l.running, h)
-	l.newest.Store(h)
+// output is where a configuration writes.
+type output struct {
+	log    slog.Handler
+	access *zap.Logger
 }
 
-func (l *logs) pop(h *slog.Handler) {
+func (l *logs) push(o *output) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.running = slices.DeleteFunc(l.running, func(r *slog.Handler) bool { return r == h })
+	l.running = append(l.running, o)
+	l.newest.Store(o)
+}
+
+func (l *logs) pop(o *output) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.running = slices.DeleteFunc(l.running, func(r *output) bool { return r == o })
 	if n := len(l.running); n > 0 {
 		l.newest.Store(l.running[n-1])
 	}
@@ -41,8 +49,8 @@ func (l *logs) pop(h *slog.Handler) {
 type newest struct{ attrs []slog.Attr }
 
 func handler() slog.Handler {
-	if h := current.newest.Load(); h != nil {
-		return *h
+	if out := current.newest.Load(); out != nil {
+		return out.log
 	}
 	return slog.DiscardHandler
 }

@@ -37,6 +37,7 @@ import (
 //			flapping    <number>/[<time>]s|m|h ban <duration>
 //			first_frame <duration>
 //		}
+//		access_log
 //		upstream <backend...> {
 //			to            <backend...>
 //			pooling       session|request
@@ -95,6 +96,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"heartbeat":     h.unmarshalHeartbeat,
 		"tcp_keepalive": unmarshalKeepalive(&h.TCPKeepalive),
 		"limits":        h.unmarshalLimits,
+		"access_log":    directive.Flag(&h.AccessLog),
 		"upstream":      h.unmarshalUpstream,
 		"route":         h.unmarshalRoute,
 		"respond":       directive.One("echo", directive.String(&h.Respond)),

@@ -36,6 +36,8 @@ type Handler struct {
 	// Backends for frames with some commands. The first route that has a frame's command takes it; others go to `upstream`. Where there are routes alone, a frame that
 	// none has is not accepted.
 	Routes []*Route `json:"routes,omitempty"`
+	// Log every connection that was taken in, when it ends, to the logger `gopr.access` at level INFO. Default: false.
+	AccessLog bool `json:"access_log,omitempty"`
 	// The backends that application frames are carried to. Either this or `respond`.
 	Upstream *Upstream `json:"upstream,omitempty"`
 	// `echo` answers each request with its own payload instead of asking a backend: for examples, load tests and probes.

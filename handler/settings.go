@@ -31,6 +31,7 @@ type settings struct {
 	cmdOffset int              // where a frame has its command
 	drop      bool
 	echo      bool
+	accessLog bool
 	rules     gateway.Rules // of the door
 	limits    keepalive.Limits
 	first     time.Duration        // for the first frame; 0: no limit of its own
@@ -81,8 +82,9 @@ func (g *group) acquire() *gateway.Group {
 // compile checks the configuration and fills in the defaults. Its errors say what would be right.
 func (h *Handler) compile() (*settings, error) {
 	s := &settings{
-		name:   h.Name,
-		limits: keepalive.Limits{Idle: defaultIdleTimeout, Frame: defaultFrameTimeout},
+		name:      h.Name,
+		accessLog: h.AccessLog,
+		limits:    keepalive.Limits{Idle: defaultIdleTimeout, Frame: defaultFrameTimeout},
 	}
 	if s.name == "" {
 		s.name = defaultName

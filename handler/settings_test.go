@@ -40,6 +40,7 @@ const every = `gopr devices {
 		flapping    15/1m ban 5m
 		first_frame 3s
 	}
+	access_log
 	upstream 10.0.0.1:9000 unix//run/backend.sock {
 		to            10.0.0.2:9000
 		pooling       session
@@ -108,6 +109,7 @@ func TestEveryOption(t *testing.T) {
 		{"limits pending", s.transport.High, 65536},
 		{"limits flapping", s.rules.Flapping, gateway.Flapping{Connects: 15, Within: time.Minute, Ban: 5 * time.Minute}},
 		{"limits first_frame", s.first, 3 * time.Second},
+		{"access_log", s.accessLog, true},
 		{"respond", s.echo, false},
 		{"upstream, to", s.upstream.cfg.Backends, []string{"10.0.0.1:9000", "unix//run/backend.sock", "10.0.0.2:9000"}},
 		{"connections min", s.upstream.cfg.MinLinks, -1},
@@ -140,6 +142,7 @@ func TestDefaults(t *testing.T) {
 		{"max_payload", s.dec.MaxFrame(), 65535 + 10},
 		{"commands", s.commands.String(), "all"},
 		{"on_invalid", s.drop, false},
+		{"access_log", s.accessLog, false},
 		{"frame_timeout, idle_timeout", s.limits, keepalive.Limits{Frame: 10 * time.Second, Idle: 45 * time.Second}},
 		{"write_timeout", s.transport.WriteTimeout, 10 * time.Second},
 		{"heartbeat ping", s.ping, Control{1, 1}},

@@ -90,4 +90,7 @@ func (v *visit) leave(err error) {
 	logging{live}.ended(v.remote, e, info)
 	v.pass.Dismiss(e.reason)
 	live.Ended(info, v.remote, e.reason, e.err)
+	if c != nil && c.s.accessLog {
+		live.LogAccess(&info, v.remote, e.reason, e.err)
+	}
 }
