@@ -21,10 +21,14 @@ const (
 
 var pieces = sync.Pool{New: func() any { b := make([]byte, pieceSize); return &b }}
 
-func borrowPiece() *[]byte { return pieces.Get().(*[]byte) }
+func borrowPiece() *[]byte {
+	held.Add(pieceSize)
+	return pieces.Get().(*[]byte)
+}
 
 // returnPiece ends the use of p. A piece that was made larger for a large frame is left to the garbage collector.
 func returnPiece(p *[]byte) {
+	held.Add(int64(-len(*p)))
 	if len(*p) == pieceSize {
 		pieces.Put(p)
 	}
@@ -34,15 +38,16 @@ func returnPiece(p *[]byte) {
 type unread struct {
 	rest  []byte  // the bytes; in piece, or a small copy
 	piece *[]byte // borrowed; kept only while a large frame is unfinished
+	lent  *[]byte // what take returned, until it is kept
 	holds weight
 }
 
 // weigh counts what holds the bytes.
 func (u *unread) weigh() {
 	if u.piece != nil {
-		u.holds.set(len(*u.piece))
+		u.holds.set(0, len(*u.piece))
 	} else {
-		u.holds.set(cap(u.rest))
+		u.holds.set(cap(u.rest), 0)
 	}
 }
 
@@ -69,11 +74,13 @@ func (u *unread) take() (p *[]byte, n int) {
 	if n == len(*p) {
 		p = larger(p, n)
 	}
+	u.lent = p
 	return p, n
 }
 
 // keep stores what is left of a piece, and gives the piece back unless what is left is large. u.rest is not in p.
 func (u *unread) keep(p *[]byte, rest []byte) {
+	u.lent = nil
 	if len(rest) > holdAbove {
 		n := toFront(p, rest)
 		u.piece, u.rest = p, (*p)[:n]
@@ -100,6 +107,7 @@ func toFront(p *[]byte, b []byte) int {
 // larger moves the n bytes of a frame that fills its piece into one of twice their size.
 func larger(p *[]byte, n int) *[]byte {
 	b := make([]byte, 2*n)
+	held.Add(int64(len(b)))
 	copy(b, *p)
 	returnPiece(p)
 	return &b
@@ -120,7 +128,10 @@ func (u *unread) release() {
 	if u.piece != nil {
 		returnPiece(u.piece)
 	}
-	u.piece, u.rest = nil, nil
+	if u.lent != nil { // the logic has panicked with it
+		returnPiece(u.lent)
+	}
+	u.piece, u.lent, u.rest = nil, nil, nil
 	u.weigh()
 }
 

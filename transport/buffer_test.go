@@ -36,9 +36,10 @@ func TestKeptRestIsItsOwn(t *testing.T) {
 			}
 			t.Run(fmt.Sprint(size, at), func(t *testing.T) {
 				want := stream(size)
-				b := make([]byte, pieceSize)
+				p := borrowPiece()
+				b := *p
 				copy(b[at:], want)
-				c, p := &unread{}, &b
+				c := &unread{}
 				defer c.release()
 				c.keep(p, b[at:at+size])
 				if kept := c.piece != nil; kept != (size > holdAbove) {

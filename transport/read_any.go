@@ -18,7 +18,7 @@ func (c *goroutineConn) readAny() (Next, error) {
 		toFront(&c.own, c.rest)
 	}
 	c.rest = c.own[:have]
-	c.holds.set(len(c.own))
+	c.holds.set(len(c.own), 0)
 	c.arm()
 	n, err := c.nc.Read(c.own[have:])
 	if n > 0 {
@@ -30,7 +30,7 @@ func (c *goroutineConn) readAny() (Next, error) {
 			b := make([]byte, min(4*len(c.own), tlsRecord))
 			c.rest = b[:copy(b, c.rest)]
 			c.own = b
-			c.holds.set(len(b))
+			c.holds.set(len(b), 0)
 		}
 		c.readAt, c.unsettled = now, len(c.own) > smallBuf
 		if err == nil || next != More {
