@@ -12,6 +12,8 @@ import (
 // configuration, the defaults those of docs/protocol.md, section 8. A zero
 // field stands for its default.
 type Reconnect struct {
+	// Strategy is how the waits follow each other. "": exponential.
+	Strategy Strategy
 	// Initial is the first wait. 0: 1 s.
 	Initial time.Duration
 	// Factor is what each further wait is multiplied by, 1 or more. 0: 1.5.
@@ -31,8 +33,24 @@ type Reconnect struct {
 	Stable time.Duration
 }
 
+// Strategy is how the waits between dials follow each other.
+type Strategy string
+
+// The strategies.
+const (
+	Exponential Strategy = "exponential" // each wait is Factor times the one before, up to Max
+	Fixed       Strategy = "fixed"       // each wait is Initial
+	NoReconnect Strategy = "none"        // what has failed is not dialled again: a Client ends, a gateway's backend rests until an operator says so
+)
+
+// never is a wait without an end, in effect.
+const never = 100 * 365 * 24 * time.Hour
+
 // WithDefaults returns the settings with zero fields replaced by the defaults.
 func (r Reconnect) WithDefaults() Reconnect {
+	if r.Strategy == "" {
+		r.Strategy = Exponential
+	}
 	if r.Initial == 0 {
 		r.Initial = time.Second
 	}
@@ -76,7 +94,9 @@ func (r Reconnect) Validate() error {
 		}
 	}
 	switch {
-	case r.Max < r.Initial:
+	case r.Strategy != Exponential && r.Strategy != Fixed && r.Strategy != NoReconnect:
+		return fmt.Errorf("unknown reconnect strategy %q: exponential, fixed or none", r.Strategy)
+	case r.Max < r.Initial && r.Strategy == Exponential:
 		return fmt.Errorf("reconnect max %v is shorter than initial %v: give %v or more", r.Max, r.Initial, r.Initial)
 	case !(r.Factor >= 1): // a NaN is no factor, either
 		return fmt.Errorf("reconnect factor %v is below 1, so waits would shrink: give a factor such as 1.5, or 1 for even waits", r.Factor)
@@ -116,6 +136,10 @@ func NewRetry(r Reconnect) *Retry {
 func (s *Retry) Failed(now time.Time) (wait time.Duration, paused bool) {
 	s.upSince = time.Time{}
 	s.failures++
+	if s.settings.Strategy == NoReconnect {
+		s.nextAt = now.Add(never)
+		return never, true
+	}
 	if s.settings.Attempts > 0 && s.failures%s.settings.Attempts == 0 {
 		return s.waitFrom(now, s.settings.Pause), true
 	}
@@ -137,6 +161,10 @@ func (s *Retry) Down(now time.Time) (wait time.Duration, paused bool) {
 		return s.Failed(now)
 	}
 	s.Reset()
+	if s.settings.Strategy == NoReconnect {
+		s.nextAt = now.Add(never)
+		return never, true
+	}
 	return s.waitFrom(now, s.nextBackoff()), false
 }
 
@@ -162,6 +190,9 @@ func (s *Retry) Reset() {
 // nextBackoff returns the wait that is due and lets the one after it grow.
 func (s *Retry) nextBackoff() time.Duration {
 	wait := s.backoff
+	if s.settings.Strategy == Fixed {
+		return wait
+	}
 	if longer := float64(wait) * s.settings.Factor; longer < float64(s.settings.Max) {
 		s.backoff = time.Duration(longer)
 	} else {

@@ -304,14 +304,14 @@ func TestRetryReset(t *testing.T) {
 func TestReconnectDefaults(t *testing.T) {
 	t.Parallel()
 	want := Reconnect{
-		Initial: time.Second, Factor: 1.5, Max: 30 * time.Second, Jitter: 0.5,
+		Strategy: Exponential, Initial: time.Second, Factor: 1.5, Max: 30 * time.Second, Jitter: 0.5,
 		Attempts: 5, Pause: 5 * time.Minute, Stable: 10 * time.Second,
 	}
 	if got := (Reconnect{}).WithDefaults(); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	own := Reconnect{
-		Initial: 2, Factor: 3, Max: 4, Jitter: -1, Attempts: -1, Pause: 5, Stable: 6,
+		Strategy: Fixed, Initial: 2, Factor: 3, Max: 4, Jitter: -1, Attempts: -1, Pause: 5, Stable: 6,
 	}
 	if got := own.WithDefaults(); got != own {
 		t.Errorf("%+v became %+v", own, got)
@@ -353,5 +353,44 @@ func TestReconnectValidate(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Fixed waits are all the same, and pauses are as ever; with none there is no next dial.
+func TestStrategies(t *testing.T) {
+	now := time.Unix(1000, 0)
+	for _, tt := range []struct {
+		settings Reconnect
+		want     []time.Duration
+	}{
+		{Reconnect{}, []time.Duration{1000 * time.Millisecond, 1500 * time.Millisecond, 2250 * time.Millisecond, 3375 * time.Millisecond, 5 * time.Minute, 5062500 * time.Microsecond}},
+		{Reconnect{Strategy: Exponential, Max: 2 * time.Second, Attempts: -1}, []time.Duration{time.Second, 1500 * time.Millisecond, 2 * time.Second, 2 * time.Second}},
+		{Reconnect{Strategy: Fixed, Initial: 3 * time.Second, Attempts: 3, Pause: time.Minute}, []time.Duration{3 * time.Second, 3 * time.Second, time.Minute, 3 * time.Second}},
+		{Reconnect{Strategy: NoReconnect}, []time.Duration{never, never}},
+	} {
+		tt.settings.Jitter = -1
+		if err := tt.settings.Validate(); err != nil {
+			t.Error(err)
+		}
+		r := NewRetry(tt.settings)
+		for i, want := range tt.want {
+			got, paused := r.Failed(now)
+			if got != want || !r.NextAt().Equal(now.Add(want)) {
+				t.Errorf("%+v: wait %d is %v, not %v", tt.settings, i, got, want)
+			}
+			if paused != (want >= time.Minute) {
+				t.Errorf("%+v: wait %d: paused %v", tt.settings, i, paused)
+			}
+		}
+		r.Reset()
+		if !r.Ready(now) {
+			t.Errorf("%+v: after Reset it is not ready", tt.settings)
+		}
+	}
+	if err := (Reconnect{Strategy: "linear"}).Validate(); err == nil || !strings.Contains(err.Error(), "exponential, fixed or none") {
+		t.Error(err)
+	}
+	if err := (Reconnect{Strategy: Fixed, Initial: time.Hour}).Validate(); err != nil {
+		t.Errorf("fixed has no max: %v", err)
 	}
 }

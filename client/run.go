@@ -13,15 +13,25 @@ func (c *Client) run(l *link) error {
 	for {
 		if l != nil {
 			l.serve(c.life) // after the end of life, too, because this is what closes the connection
+			c.giveUp()
 		}
 		if c.rest(); c.life.Err() != nil {
 			break
 		}
-		l = c.tryConnect()
+		if l = c.tryConnect(); l == nil {
+			c.giveUp()
+		}
 	}
 	err := ended(c.life)
 	c.finish(err)
 	return err
+}
+
+// giveUp ends a Client that is not to be connected again.
+func (c *Client) giveUp() {
+	if c.opt.Reconnect.Strategy == NoReconnect && c.life.Err() == nil {
+		c.stop(c.now.Load().status.LastErr)
+	}
 }
 
 // connect dials once and, if the peer is there, says so.
@@ -75,6 +85,9 @@ func (c *Client) lost(l *link, cause error) {
 
 // waiting is the status until the next dial.
 func (c *Client) waiting(err error, paused bool) Status {
+	if c.opt.Reconnect.Strategy == NoReconnect { // giveUp follows
+		return Status{State: Disconnected, LastErr: err}
+	}
 	s := Status{State: Reconnecting, LastErr: err, NextDial: c.retry.NextAt()}
 	if paused {
 		s.State = Paused

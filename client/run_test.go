@@ -211,6 +211,30 @@ func TestPauseAfterShortConnections(t *testing.T) {
 	})
 }
 
+// With strategy none a Client ends with its connection, or with the dial that did not make one.
+func TestNoReconnect(t *testing.T) {
+	for _, up := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork()
+			n.up = up
+			c := start(t, n, Options{Reconnect: Reconnect{Strategy: NoReconnect}})
+			want := errRefused
+			if up {
+				n.accept(t).nc.Close()
+				want = io.EOF
+			}
+			synctest.Wait()
+			if s := c.Status(); s.State != Closed || !errors.Is(s.LastErr, want) || !errors.Is(s.LastErr, ErrClosed) {
+				t.Errorf("%+v", s)
+			}
+			time.Sleep(time.Hour)
+			if got := len(n.dialTimes(time.Now())); got != 1 {
+				t.Errorf("%d dials", got)
+			}
+		})
+	}
+}
+
 func TestHeartbeatDeathReconnects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()

@@ -54,7 +54,10 @@ import (
 //			weight        <backend> <number>
 //			dial_timeout  <duration>
 //			write_timeout <duration>
+//			dial_rate     <number>/s|off
+//			retry_budget  <percent>% [<number>/s] | off
 //			reconnect {
+//				strategy exponential|fixed|none
 //				initial  <duration>
 //				factor   <number>
 //				max      <duration>
@@ -152,6 +155,8 @@ func (u *Upstream) unmarshal(d *caddyfile.Dispenser) error {
 		"policy":        directive.One("least_conn", directive.String(&u.Policy)),
 		"dial_timeout":  directive.One("5s", directive.Duration(&u.DialTimeout)),
 		"write_timeout": directive.One("10s", directive.Duration(&u.WriteTimeout)),
+		"dial_rate":     u.unmarshalDialRate,
+		"retry_budget":  u.unmarshalRetryBudget,
 		"reconnect":     u.unmarshalReconnect,
 		"heartbeat": func(d *caddyfile.Dispenser) error {
 			hb := new(UpstreamHeartbeat)
@@ -182,6 +187,7 @@ func (u *Upstream) unmarshalReconnect(d *caddyfile.Dispenser) error {
 	r := new(Reconnect)
 	u.Reconnect = r
 	return directive.Nested("reconnect", directive.Options{
+		"strategy": directive.One("exponential", directive.String(&r.Strategy)),
 		"initial":  directive.One("1s", directive.Duration(&r.Initial)),
 		"factor":   directive.One("1.5", directive.Float(&r.Factor)),
 		"max":      directive.One("30s", directive.Duration(&r.Max)),

@@ -110,6 +110,10 @@ type Upstream struct {
 	DialTimeout caddy.Duration `json:"dial_timeout,omitempty"`
 	// How long a backend may take no byte while there are bytes for it. Default: 10s.
 	WriteTimeout caddy.Duration `json:"write_timeout,omitempty"`
+	// How many dials may be begun in a second, to all backends together; negative: no bound. Default: 1000.
+	DialRate int `json:"dial_rate,omitempty"`
+	// How often clients whose links die young are given others.
+	RetryBudget *RetryBudget `json:"retry_budget,omitempty"`
 	// When a backend that failed is dialled again.
 	Reconnect *Reconnect `json:"reconnect,omitempty"`
 	// The gateway's own pings to its backends.
@@ -132,6 +136,9 @@ type Connections struct {
 
 // Reconnect is the backoff. 0 stands for the default.
 type Reconnect struct {
+	// How the waits follow each other: `exponential`, `fixed` (each is `initial`), or `none`, which leaves a backend that failed alone until an operator says otherwise.
+	// Default: `exponential`.
+	Strategy string `json:"strategy,omitempty"`
 	// The first wait. Default: 1s.
 	Initial caddy.Duration `json:"initial,omitempty"`
 	// What each further wait is multiplied by. Default: 1.5.

@@ -278,6 +278,8 @@ func TestMistakesInJSON(t *testing.T) {
 		{"a negative dial_timeout", `{` + up + `, "dial_timeout": -1}}`, "upstream: dial_timeout -1ns is negative: give a time such as 5s"},
 		{"a negative heartbeat", `{` + up + `, "heartbeat": {"interval": -1}}}`, "upstream: heartbeat interval -1ns is negative: give a time such as 30s, or off"},
 		{"factor", `{` + up + `, "reconnect": {"factor": 0.5}}}`, "upstream: reconnect factor 0.5 is below 1"},
+		{"an unknown strategy", `{` + up + `, "reconnect": {"strategy": "linear"}}}`, "upstream: unknown reconnect strategy \"linear\": exponential, fixed or none"},
+		{"a negative retry budget", `{` + up + `, "retry_budget": {"percent": -1}}}`, "upstream: retry_budget is negative: write it as `retry_budget 20% 10/s`, or `retry_budget off`"},
 		{"a negative jitter", `{` + up + `, "reconnect": {"jitter": -0.5}}}`, "upstream: reconnect jitter -0.5 is negative: give a share such as 0.5, or 0 for none"},
 		{"negative attempts", `{` + up + `, "reconnect": {"attempts": -5}}}`, "upstream: reconnect attempts -5 is negative: give a number such as 5, or 0 to never pause"},
 		{"max below initial", `{` + up + `, "reconnect": {"initial": "1m"}}}`, "upstream: reconnect max 30s is shorter than initial 1m0s: give 1m0s or more"},

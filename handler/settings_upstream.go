@@ -76,6 +76,11 @@ func (u *Upstream) compile() (upstream.Config, error) {
 		}
 		cfg.MinLinks, cfg.MaxLinks = noneIfZero(c.Min), c.Max
 	}
+	cfg.DialRate = u.DialRate
+	var err error
+	if cfg.RetryBudget, err = u.RetryBudget.compile(); err != nil {
+		return cfg, err
+	}
 	if r := u.Reconnect; r != nil {
 		if r.Attempts != nil && *r.Attempts < 0 {
 			return cfg, fmt.Errorf("reconnect attempts %d is negative: give a number such as 5, or 0 to never pause", *r.Attempts)
@@ -84,6 +89,7 @@ func (u *Upstream) compile() (upstream.Config, error) {
 			return cfg, fmt.Errorf("reconnect jitter %v is negative: give a share such as 0.5, or 0 for none", *r.Jitter)
 		}
 		cfg.Reconnect = upstream.Reconnect{
+			Strategy: upstream.Strategy(r.Strategy),
 			Initial: time.Duration(r.Initial), Factor: r.Factor, Max: time.Duration(r.Max), Jitter: noneIfZero(r.Jitter),
 			Attempts: noneIfZero(r.Attempts), Pause: time.Duration(r.Pause), Stable: time.Duration(r.Stable),
 		}

@@ -36,9 +36,11 @@ type backend struct {
 	replacing bool    // a dial for one of them is under way,
 	replaced  bool    // or has worked
 
+	pace      *pace // the group's
 	retry     *client.Retry
 	stable    time.Duration // up without a failure for this long: what failed before counts no more
 	notBefore time.Time     // the next dial; zero: at once
+	paused    bool          // notBefore ends a pause, and no mere wait
 	failed    time.Time     // when the last failure was counted
 	upAt      time.Time     // since when it has been up without a failure; zero: it is not
 	err       error         // why it failed last
@@ -77,7 +79,7 @@ func (b *backend) standing() standing { return b.stand }
 
 // fit says whether a link to it may be dialled now.
 func (b *backend) fit(now time.Time, maxLinks int) bool {
-	return b.dialing < b.window && b.mayGrow(maxLinks) && !now.Before(b.notBefore)
+	return b.dialing < b.window && b.mayGrow(maxLinks) && !now.Before(b.notBefore) && b.pace.ready(now)
 }
 
 // mayGrow says whether it may have one more link.
@@ -113,7 +115,7 @@ func (b *backend) fail(now, began time.Time, err error) bool {
 	if b.steady(now) {
 		b.retry.Reset()
 	}
-	b.retry.Failed(now)
+	_, b.paused = b.retry.Failed(now)
 	b.notBefore = b.retry.NextAt()
 	b.err, b.failed, b.upAt, b.window = err, now, time.Time{}, 1
 	return true
@@ -163,9 +165,9 @@ func (b *backend) inFlight() (n int) {
 }
 
 // state is the backend's, in the words of client.State.
-func (b *backend) state(now time.Time, attempts int) string {
+func (b *backend) state(now time.Time) string {
 	switch {
-	case b.failing() && now.Before(b.notBefore) && attempts > 0 && b.retry.Failures()%attempts == 0:
+	case b.failing() && now.Before(b.notBefore) && b.paused:
 		return "paused"
 	case b.failing():
 		return "reconnecting"

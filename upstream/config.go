@@ -36,6 +36,10 @@ type Config struct {
 	FrameTimeout time.Duration
 	// Reconnect says when a backend that failed is dialled again.
 	Reconnect Reconnect
+	// DialRate is how many dials may be begun in a second, to all backends together. 0: 1000. Negative: no bound.
+	DialRate int
+	// RetryBudget bounds how often clients whose links die young are given others.
+	RetryBudget RetryBudget
 	// Heartbeat is how often each backend is pinged, and when it is given up. nil: every 30 s, dead after 15 s. An Interval of 0: 30 s; below 0: off.
 	Heartbeat *keepalive.Heartbeat
 	// TCP is the keepalive of the sockets.
@@ -88,6 +92,9 @@ type Config struct {
 // Reconnect is the backoff between dials.
 type Reconnect = client.Reconnect
 
+// Strategy is how the waits between dials follow each other.
+type Strategy = client.Strategy
+
 // Pooling is how clients share links.
 type Pooling string
 
@@ -112,6 +119,7 @@ const (
 	defaultFrameTimeout = 10 * time.Second
 	defaultHeartbeat    = 30 * time.Second
 	defaultBuffer       = 256 << 10
+	defaultDialRate     = 1000
 	defaultMinLinks     = 1
 	defaultMaxShared    = 64
 	defaultMaxInflight  = 256
@@ -164,6 +172,10 @@ func (c Config) WithDefaults() Config {
 	if c.Buffer == 0 {
 		c.Buffer = defaultBuffer
 	}
+	if c.DialRate == 0 {
+		c.DialRate = defaultDialRate
+	}
+	c.RetryBudget = c.RetryBudget.withDefaults()
 	if c.MinLinks == 0 {
 		c.MinLinks = defaultMinLinks
 		if c.ProxyProtocol != "" {

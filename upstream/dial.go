@@ -10,6 +10,7 @@ import (
 
 // dial starts a dial, and the goroutine that will serve the link. awaited: it is for one of those that wait. g.mu is held.
 func (g *Group) dial(b *backend, awaited bool, now time.Time) {
+	g.pace.take(now)
 	b.dials++
 	b.dialing++
 	if awaited {

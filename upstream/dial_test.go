@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/client"
 )
 
 const ms = time.Millisecond
@@ -283,4 +285,24 @@ func (h handler) Enabled(context.Context, slog.Level) bool { return true }
 func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	h.called()
 	return h.Handler.Handle(ctx, r)
+}
+
+// With strategy none a backend that failed is left alone until an operator says that it is back.
+func TestNoReconnect(t *testing.T) {
+	eachPooling(t, func(t *testing.T, pooling Pooling) {
+		n := newNetwork("a:1")
+		s := n["a:1"]
+		s.stop()
+		g := n.group(t, Config{Pooling: pooling, Reconnect: Reconnect{Strategy: client.NoReconnect}})
+		time.Sleep(10 * time.Hour)
+		if b := g.Stat().Backends[0]; len(s.allDials()) != 1 || b.State != "paused" || b.Breaker != BreakerOpen || !b.NextDial.IsZero() {
+			t.Errorf("%d dials, %+v", len(s.allDials()), b)
+		}
+		s.start()
+		do(t, g, VerbReconnect, "")
+		synctest.Wait()
+		if b := g.Stat().Backends[0]; b.State != "connected" {
+			t.Errorf("%+v", b)
+		}
+	})
 }

@@ -39,7 +39,9 @@ type Group struct {
 	turn     uint64
 	timer    *time.Timer // the next moment at which a dial may be made that may not be made now
 	timerAt  time.Time
-	notes    []note // what is to be logged
+	notes    []note  // what is to be logged
+	pace     *pace   // of dials
+	budget   *budget // of links for those whose links die young
 	req      requests
 
 	events  []Event    // changes that are to be told
@@ -62,7 +64,11 @@ func NewGroup(c Config) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Group{cfg: c, asks: asks, admin: Enabled, paired: c.Format.HasPairing(), began: time.Now(), waiting: list.New(), resting: make(map[*session]*time.Timer)}
+	g := &Group{
+		cfg: c, asks: asks, paired: c.Format.HasPairing(), began: time.Now(), admin: Enabled,
+		pace: newPace(c.DialRate), budget: &budget{settings: c.RetryBudget},
+		waiting: list.New(), resting: make(map[*session]*time.Timer),
+	}
 	if g.tls, err = secure(&c); err != nil {
 		return nil, err
 	}
@@ -80,6 +86,7 @@ func NewGroup(c Config) (*Group, error) {
 		if err != nil {
 			return nil, err
 		}
+		b.pace = g.pace
 		g.backends = append(g.backends, b)
 	}
 	if c.Pooling == Request {
@@ -164,6 +171,10 @@ func (g *Group) match(link *link, now time.Time) match { return g.give(g.claiman
 
 func (g *Group) give(l *session, link *link, now time.Time) match {
 	g.waits.observe(now.Sub(l.queued))
+	if !l.again {
+		g.budget.earn(now.Sub(g.began))
+	}
+	l.again = false
 	return match{l, link}
 }
 
@@ -267,7 +278,11 @@ func (g *Group) choose(key uint64, can func(*backend) bool) *backend {
 func (g *Group) setTimer(now time.Time) {
 	var at time.Time
 	for _, b := range g.backends {
-		if due := b.notBefore; due.After(now) && (g.wanting() || g.wantsLink(b) || len(b.old) > 0) {
+		due := b.notBefore
+		if paced := g.pace.due(); paced.After(due) {
+			due = paced
+		}
+		if due.After(now) && (g.wanting() || g.wantsLink(b) || len(b.old) > 0) {
 			at = keepalive.Earliest(at, due)
 		}
 	}

@@ -1,6 +1,13 @@
 package upstream
 
-import "time"
+import (
+	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/keepalive"
+)
+
+// budgetRest is how long a client that the retry budget has no link for waits, give or take a half, until it is asked again.
+const budgetRest = time.Second
 
 // enqueue has the lease wait for a link; first: before all others.
 func (g *Group) enqueue(l *session, first bool) {
@@ -32,10 +39,16 @@ func (g *Group) rested(l *session) {
 		g.mu.Unlock()
 		return
 	}
+	now := time.Now()
+	if !g.budget.spend(now.Sub(g.began)) {
+		g.resting[l].Reset(keepalive.Jitter(budgetRest, 0.5))
+		g.mu.Unlock()
+		return
+	}
 	g.wg.Add(1)
 	defer g.wg.Done()
 	delete(g.resting, l)
-	now := time.Now()
+	l.again = true
 	l.elem, l.in = g.waiting.PushBack(l), g.waiting
 	l.queued = now
 	g.unlock(g.pump(now))

@@ -15,7 +15,7 @@ func (b *backend) outdate() {
 // renewNext goes on with the renewal of a backend's links, one at a time. A shared link is replaced before it goes, if the bound on links allows it; a client's goes
 // while the backend can be dialled, and a spare, if there is one, takes its place. g.mu is held.
 func (g *Group) renewNext(b *backend, now time.Time) {
-	for len(b.old) > 0 && g.open(b) && !now.Before(b.notBefore) {
+	for len(b.old) > 0 && g.open(b) && !now.Before(b.notBefore) && g.pace.ready(now) {
 		if _, there := b.links[b.renewing]; there || b.replacing || b.dialing > 0 && b.dialled() <= b.renewed {
 			return // the last one has not gone, or what takes its place has not come
 		}

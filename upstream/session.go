@@ -33,6 +33,7 @@ type session struct {
 	first atomic.Int64
 
 	ended atomic.Bool // set with mu held
+	again bool        // it waits for a link because the one it had died young; guarded by the group's lock
 
 	mu    sync.Mutex    // guards all below; taken after the group's lock
 	link  *link         // nil: it waits for one, or the one it has is ending

@@ -3,6 +3,8 @@ package upstream
 import (
 	"maps"
 	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/client"
 )
 
 // Stat is what a group looks like at one moment.
@@ -27,7 +29,7 @@ type BackendStat struct {
 	InFlight int       `json:"in_flight"`          // requests unanswered on its links
 	Dialing  int       `json:"dialing"`            // dials under way
 	Failures int       `json:"failures"`           // in a row
-	NextDial time.Time `json:"next_dial,omitzero"` // not before; zero: at once
+	NextDial time.Time `json:"next_dial,omitzero"` // not before; zero: at once, or where the breaker is open, when an operator says so
 	Error    string    `json:"error,omitempty"`    // why it failed last; "": it never did
 
 	Dials      uint64 `json:"dials"`       // dials begun
@@ -70,7 +72,7 @@ func (g *Group) Stat() Stat {
 	s := Stat{Admin: g.admin, Pooling: g.cfg.Pooling, Waiting: g.waitingAll() + g.req.waiting.Len(), Backends: make([]BackendStat, 0, len(g.backends)), Waits: g.waits.times()}
 	for _, b := range g.backends {
 		bs := BackendStat{
-			Backend: b.name, Admin: b.admin, State: b.state(now, g.cfg.Reconnect.Attempts), Breaker: b.breaker(now),
+			Backend: b.name, Admin: b.admin, State: b.state(now), Breaker: b.breaker(now),
 			Links: len(b.links), Spare: len(b.spare), Renewing: len(b.old), InFlight: b.inFlight(), Dialing: b.dialing, Failures: b.failures(now),
 			Dials: b.dials, DialErrors: b.dialErrors, Lost: b.lost, Ended: maps.Clone(b.ended), Unsolicited: b.unsolicited.Load(),
 			Handshakes: b.handshakes, HandshakeErrors: b.handshakeErrors,
@@ -81,7 +83,7 @@ func (g *Group) Stat() Stat {
 		if g.cfg.Pooling == Request {
 			bs.Used, bs.Capacity = b.inFlight(), g.cfg.MaxLinks*g.cfg.MaxInflight
 		}
-		if at := b.notBefore; at.After(now) {
+		if at := b.notBefore; at.After(now) && g.cfg.Reconnect.Strategy != client.NoReconnect {
 			bs.NextDial = at
 		}
 		if b.err != nil {
