@@ -90,7 +90,7 @@ func (u *Upstream) compile() (upstream.Config, error) {
 		}
 		cfg.Reconnect = upstream.Reconnect{
 			Strategy: upstream.Strategy(r.Strategy),
-			Initial: time.Duration(r.Initial), Factor: r.Factor, Max: time.Duration(r.Max), Jitter: noneIfZero(r.Jitter),
+			Initial:  time.Duration(r.Initial), Factor: r.Factor, Max: time.Duration(r.Max), Jitter: noneIfZero(r.Jitter),
 			Attempts: noneIfZero(r.Attempts), Pause: time.Duration(r.Pause), Stable: time.Duration(r.Stable),
 		}
 	}
