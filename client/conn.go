@@ -81,6 +81,7 @@ type Conn struct {
 	frame  wire.Frame // of Data alone; a variable there would be allocated with each piece, as its address goes to the receiver
 
 	srtt atomic.Int64 // nanoseconds
+	look atomic.Bool  // a ping is wanted now
 	owed atomic.Int64 // bytes of pongs that were written since the peer fell behind with reading
 
 	mu  sync.Mutex
@@ -193,6 +194,13 @@ func (c *Conn) closed() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.end
+}
+
+// Ping sends a ping of the heartbeat soon, unless one is unanswered: to measure the round trip, or whether the peer lives, before the next is due. Without a heartbeat, or
+// while reading is paused, it does nothing.
+func (c *Conn) Ping() {
+	c.look.Store(true)
+	c.t.Wake()
 }
 
 // RTT returns the smoothed round trip of the heartbeat (RFC 6298); 0 before the first answer.
@@ -316,9 +324,13 @@ func (l logic) Tick(now time.Time) transport.Next {
 		return transport.Pause
 	}
 	if c.beat != nil {
-		switch c.pinger.Tick(now) {
+		switch look := c.look.Swap(false); c.pinger.Tick(now) {
 		case keepalive.SendPing:
 			c.ping(now)
+		case keepalive.Wait:
+			if look && !c.pinger.Outstanding() {
+				c.ping(now)
+			}
 		case keepalive.Dead:
 			return c.ends(ErrHeartbeat)
 		}

@@ -26,6 +26,11 @@ var (
 	capacityDesc = desc("upstream_capacity", "How many caddy_gopr_upstream_used may become; no series where there is no bound.", "handler", "upstream", "backend")
 	requestsDesc = desc("upstream_request_seconds", "How long backends took to answer.", "handler", "upstream", "backend")
 	rttDesc      = desc("upstream_rtt_seconds", "Round trips of the heartbeats to backends.", "handler", "upstream", "backend")
+	scoreDesc    = desc("upstream_health_score", "The health score of a backend, 0 to 100.", "handler", "upstream", "backend")
+	partDesc     = desc("upstream_health_part", "The parts of the health score, in points: rtt, failures, tls.", "handler", "upstream", "backend", "part")
+	p95Desc      = desc("upstream_health_rtt_p95_seconds", "The round trip that 95 % of the last did not exceed; no series where none was measured.", "handler", "upstream", "backend")
+	takesDesc    = desc("upstream_takes", "Whether new work goes to a backend (1) or not (0).", "handler", "upstream", "backend")
+	ejectedDesc  = desc("upstream_ejected", "Whether a backend is put aside as an outlier (1) or not (0).", "handler", "upstream", "backend")
 	beatsDesc    = desc("upstream_heartbeats_total", "Heartbeats to backends, by outcome.", "handler", "upstream", "backend", "outcome")
 )
 
@@ -36,6 +41,7 @@ var states = []string{"disconnected", "connecting", "connected", "reconnecting",
 func (upstreams) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		waitingDesc, waitsDesc, upDesc, linksDesc, failuresDesc, dialsDesc, lostDesc, closedDesc, strayDesc, shakesDesc, stateDesc, breakerDesc, usedDesc, capacityDesc, requestsDesc, rttDesc, beatsDesc,
+		scoreDesc, partDesc, p95Desc, takesDesc, ejectedDesc,
 	} {
 		ch <- d
 	}
@@ -81,6 +87,15 @@ func (upstreams) Collect(ch chan<- prometheus.Metric) {
 			times(rttDesc, b.RTT, b.Backend)
 			emit(beatsDesc, prometheus.CounterValue, float64(b.HeartbeatsAnswered), b.Backend, "answered")
 			emit(beatsDesc, prometheus.CounterValue, float64(b.HeartbeatsMissed), b.Backend, "missed")
+			emit(scoreDesc, prometheus.GaugeValue, b.Health.Score, b.Backend)
+			emit(partDesc, prometheus.GaugeValue, b.Health.Parts.RTT, b.Backend, "rtt")
+			emit(partDesc, prometheus.GaugeValue, b.Health.Parts.Failures, b.Backend, "failures")
+			emit(partDesc, prometheus.GaugeValue, b.Health.Parts.TLS, b.Backend, "tls")
+			if b.Health.Samples > 0 {
+				emit(p95Desc, prometheus.GaugeValue, b.Health.P95, b.Backend)
+			}
+			emit(takesDesc, prometheus.GaugeValue, is(b.Takes), b.Backend)
+			emit(ejectedDesc, prometheus.GaugeValue, is(!b.EjectedUntil.IsZero()), b.Backend)
 		}
 	}
 }
@@ -139,6 +154,13 @@ next:
 				ob.RTT.Add(nb.RTT)
 				ob.HeartbeatsAnswered, ob.HeartbeatsMissed = ob.HeartbeatsAnswered+nb.HeartbeatsAnswered, ob.HeartbeatsMissed+nb.HeartbeatsMissed
 				ob.Failures = max(ob.Failures, nb.Failures)
+				if nb.Health.Score < ob.Health.Score { // the worse of two opinions
+					ob.Health = nb.Health
+				}
+				ob.Takes = ob.Takes || nb.Takes
+				if nb.EjectedUntil.After(ob.EjectedUntil) {
+					ob.EjectedUntil = nb.EjectedUntil
+				}
 				if nb.State == "connected" {
 					ob.State = nb.State
 				}

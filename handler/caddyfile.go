@@ -50,8 +50,32 @@ import (
 //			max_age       <duration>|off
 //			idle          <duration>
 //			connections   <min> [<max>]
-//			policy        round_robin|least_conn|random|first|ip_hash|client_hash
+//			policy        round_robin|least_conn|random|first|ip_hash|client_hash|health
 //			weight        <backend> <number>
+//			backup        <backend...>
+//			backup_rate   <number>/<time> [<burst>]
+//			health {
+//				rtt_threshold <duration>
+//				window        <duration>
+//				sample        <duration>
+//				weights       <rtt> <failures> <tls>
+//				threshold     <score>
+//				hysteresis    <points>
+//				failures      <number>
+//				decay         <duration>
+//			}
+//			outlier {
+//				failures <number>
+//				base     <duration>
+//				max      <duration>
+//				share    <share>
+//			}
+//			probe [<interval>] {
+//				fall <number>
+//				rise <number>
+//			}
+//			panic         <share>|off
+//			slow_start    <duration>
 //			dial_timeout  <duration>
 //			write_timeout <duration>
 //			dial_rate     <number>/s|off

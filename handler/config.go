@@ -102,7 +102,7 @@ type Upstream struct {
 	Idle caddy.Duration `json:"idle,omitempty"`
 	// Links per backend.
 	Connections *Connections `json:"connections,omitempty"`
-	// How the backend for a client is chosen: `round_robin`, `least_conn`, `random`, `first`, `ip_hash` or `client_hash`. Default: `round_robin`.
+	// How the backend for a client is chosen: `round_robin`, `least_conn`, `random`, `first`, `ip_hash`, `client_hash` or `health`. Default: `round_robin`.
 	Policy string `json:"policy,omitempty"`
 	Choice
 	Edge

@@ -4,7 +4,7 @@
 //	handler.go        the module: provision, validate, handle
 //	config.go         its JSON
 //	config_routes.go  frames with some commands, to other backends
-//	config_choice.go  which backend serves whom
+//	config_choice.go  which backend serves whom; config_health.go, and whether it is fit to
 //	config_edge.go    how links get to their backends: TLS, local address
 //	config_limits.go  bounds against the many and the loud
 //	caddyfile.go      its Caddyfile

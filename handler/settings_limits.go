@@ -55,10 +55,10 @@ func (l *Limits) compileRates() (*rates, error) {
 		return nil, fmt.Errorf("unknown limits exceed %q: %s or %s", l.Exceed, exceedDelay, exceedClose)
 	}
 	var err error
-	if r.frames, err = l.Frames.compile("frames", "1000/s"); err != nil {
+	if r.frames, err = l.Frames.compile("limits frames", "1000/s"); err != nil {
 		return nil, err
 	}
-	if r.bytes, err = l.Bytes.compile("bytes", "1MiB/s"); err != nil {
+	if r.bytes, err = l.Bytes.compile("limits bytes", "1MiB/s"); err != nil {
 		return nil, err
 	}
 	if r.frames == nil && r.bytes == nil {
@@ -77,11 +77,11 @@ func (r *Rate) compile(option, example string) (*rate, error) {
 	per := orDefault(time.Duration(r.Per), time.Second)
 	switch {
 	case r.Amount <= 0:
-		return nil, fmt.Errorf("limits %s: an amount of %d lets nobody send: give one such as %s, or leave the option out for no limit", option, r.Amount, example)
+		return nil, fmt.Errorf("%s: an amount of %d lets nobody send: give one such as %s, or leave the option out for no limit", option, r.Amount, example)
 	case per < 0, per > maxRatePer:
-		return nil, fmt.Errorf("limits %s: a rate is so much in a time of up to %v, and %v is none: write it as %s", option, maxRatePer, per, example)
+		return nil, fmt.Errorf("%s: a rate is so much in a time of up to %v, and %v is none: write it as %s", option, maxRatePer, per, example)
 	case r.Burst < 0:
-		return nil, fmt.Errorf("limits %s: burst %d is negative: give how much may come at once, or 0 for the amount", option, r.Burst)
+		return nil, fmt.Errorf("%s: burst %d is negative: give how much may come at once, or 0 for the amount", option, r.Burst)
 	}
 	return &rate{perSecond: float64(r.Amount) / per.Seconds(), burst: float64(orDefault(r.Burst, r.Amount))}, nil
 }

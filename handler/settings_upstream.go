@@ -68,7 +68,9 @@ func (u *Upstream) compile() (upstream.Config, error) {
 		MaxAge:         time.Duration(u.MaxAge),
 		Idle:           time.Duration(u.Idle),
 	}
-	u.Choice.compile(&cfg)
+	if err := u.Choice.compile(&cfg); err != nil {
+		return cfg, err
+	}
 	u.Edge.compile(&cfg)
 	if c := u.Connections; c != nil {
 		if c.Min != nil && *c.Min < 0 {

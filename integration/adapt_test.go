@@ -203,7 +203,7 @@ func TestMistakes(t *testing.T) {
 		{"a backend without a port", in("upstream 10.0.0.1"), `gopr handler "devices": upstream: backend "10.0.0.1" is no address: write it as host:port, such as 10.0.0.1:9000, or unix//path, at Caddyfile:5`},
 		{"a port that is none", in("upstream 10.0.0.1:70000"), `gopr handler "devices": upstream: backend "10.0.0.1:70000" has no valid port: a number from 1 to 65535, at Caddyfile:5`},
 		{"an upstream without a backend", in("upstream {\n}"), `gopr handler "devices": upstream: upstream has no backend: name at least one, such as 127.0.0.1:9000, at Caddyfile:5`},
-		{"a policy that is none", in("upstream 10.0.0.1:9000 {\npolicy best\n}"), `gopr handler "devices": upstream: unknown policy "best": one of client_hash, first, ip_hash, least_conn, random, round_robin, at Caddyfile:5`},
+		{"a policy that is none", in("upstream 10.0.0.1:9000 {\npolicy best\n}"), `gopr handler "devices": upstream: unknown policy "best": one of client_hash, first, health, ip_hash, least_conn, random, round_robin, at Caddyfile:5`},
 		{"min above max", in("upstream 10.0.0.1:9000 {\nconnections 65 64\n}"), `gopr handler "devices": upstream: connections min 65 is above max 64: give a min of 64 or less, at Caddyfile:5`},
 	}
 	for _, tt := range tests {

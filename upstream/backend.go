@@ -18,6 +18,7 @@ type backend struct {
 	name          string // as in the configuration
 	network, addr string
 	stand         standing
+	fitness
 
 	admin Admin       // what an operator wants of it
 	held  atomic.Bool // it is sent nothing new: see govern. Written with the group's lock held
@@ -41,6 +42,7 @@ type backend struct {
 	stable    time.Duration // up without a failure for this long: what failed before counts no more
 	notBefore time.Time     // the next dial; zero: at once
 	paused    bool          // notBefore ends a pause, and no mere wait
+	resume    time.Time     // when a pause ends where nobody else can serve
 	failed    time.Time     // when the last failure was counted
 	upAt      time.Time     // since when it has been up without a failure; zero: it is not
 	err       error         // why it failed last
@@ -57,16 +59,19 @@ type backend struct {
 	beats, missed atomic.Uint64 // pings that were answered, and those that ended their link
 }
 
-func newBackend(name string, weight int, r Reconnect) (*backend, error) {
+func newBackend(name string, c *Config, backup bool) (*backend, error) {
 	network, addr, err := splitBackend(name)
 	if err != nil {
 		return nil, err
 	}
-	return &backend{
-		name: name, network: network, addr: addr, stand: standing{share: weight, seed: hashOf([]byte(name))}, links: make(map[*link]struct{}),
+	b := &backend{
+		name: name, network: network, addr: addr, stand: standing{seed: hashOf([]byte(name))}, links: make(map[*link]struct{}),
 		ended: make(map[string]uint64), said: make(map[string]time.Time),
-		admin: Enabled, window: maxDialing, retry: client.NewRetry(r), stable: r.Stable,
-	}, nil
+		fitness: newFitness(c, name, backup),
+		admin:   Enabled, window: maxDialing, retry: client.NewRetry(c.Reconnect), stable: c.Reconnect.Stable,
+	}
+	b.stand.share = b.weight
+	return b, nil
 }
 
 // load is the number of clients it serves, or is about to.

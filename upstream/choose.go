@@ -11,14 +11,16 @@ type useable struct {
 type pool struct {
 	of   []useable // of backends that have any link, in the order of the configuration
 	rota rota
+
+	backups bool // they are backups', so BackupRate holds
 }
 
-func newPool(of []useable) *pool {
+func newPool(of []useable, backups bool) *pool {
 	shares := make([]int, len(of))
 	for i := range of {
 		shares[i] = of[i].stand.share
 	}
-	return &pool{of, newRota(shares)}
+	return &pool{of, newRota(shares), backups}
 }
 
 // pick returns the link for a run of requests: of the backend that the policy chooses, the one with the fewest in flight. nil: no link has room.

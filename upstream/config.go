@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-gopr/caddy-gopr/client"
 	"github.com/caddy-gopr/caddy-gopr/keepalive"
+	"github.com/caddy-gopr/caddy-gopr/upstream/health"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
@@ -22,6 +23,22 @@ type Config struct {
 	Policy Policy
 	// Weights are the shares of backends that get more than others, by their addresses: 1 to 256. Not named, or 0: 1.
 	Weights map[string]int
+	// Backups are backends that take new work when none of the others can be expected to.
+	Backups []string
+	// BackupRate is how many new links, or under request pooling requests, go to the backups in a second; more wait. 0: no limit.
+	BackupRate float64
+	// BackupBurst is how many of them may go at once after a time of less. 0: a second's worth.
+	BackupBurst int
+	// Health is what makes a backend fit to take new work. nil: it is only shown; but with policy health, and with backups, its defaults hold.
+	Health *health.Settings
+	// Outlier says when backends are put aside. nil: never.
+	Outlier *Outlier
+	// Probe says how backends without a link are looked at. nil: they are not.
+	Probe *Probe
+	// Panic is the share of the backends that must be fit: where fewer are, all are used. 0: 0.5. Negative: off, clients rather wait.
+	Panic float64
+	// SlowStart is the time in which a backend that was not fit, and is again, comes to its whole share. 0: at once.
+	SlowStart time.Duration
 	// Pooling is how links are shared. "": session.
 	Pooling Pooling
 	// MinLinks is how many links without a client are kept warm for each backend, so that the next client waits for no dial. Negative: none. 0: 1.
@@ -195,6 +212,7 @@ func (c Config) WithDefaults() Config {
 	if c.Format == nil {
 		c.Format = wire.GOPR
 	}
+	c = c.withHealthDefaults()
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -222,6 +240,9 @@ func (c Config) Validate() error {
 		seen[b] = true
 	}
 	if err := c.validateChoice(); err != nil {
+		return err
+	}
+	if err := c.validateHealth(); err != nil {
 		return err
 	}
 	if c.Pooling != Session && c.Pooling != Request {

@@ -18,7 +18,7 @@ func (c Config) validateChoice() error {
 	for _, name := range slices.Sorted(maps.Keys(c.Weights)) {
 		w := c.Weights[name]
 		switch {
-		case !slices.Contains(c.Backends, name):
+		case !slices.Contains(c.Backends, name) && !slices.Contains(c.Backups, name):
 			return fmt.Errorf("weight is given for %s, which is no backend: name one of %s", name, strings.Join(c.Backends, ", "))
 		case w < 1 || w > maxWeight:
 			return fmt.Errorf("weight %d of %s is not from 1 to %d: give its share in relation to the others', such as `weight %s 3`", w, name, maxWeight, name)

@@ -29,7 +29,7 @@ func TestConfigValidate(t *testing.T) {
 		{"port that is none", func(c *Config) { c.Backends = []string{"a:nine"} }, "a number from 1 to 65535"},
 		{"no socket", func(c *Config) { c.Backends = []string{"unix/"} }, "write it as unix//path/to/socket"},
 		{"twice", func(c *Config) { c.Backends = []string{"a:1", "b:1", "a:1"} }, "a:1 is named twice"},
-		{"policy", func(c *Config) { c.Policy = "best" }, `unknown policy "best": one of client_hash, first, ip_hash, least_conn, random, round_robin`},
+		{"policy", func(c *Config) { c.Policy = "best" }, `unknown policy "best": one of client_hash, first, health, ip_hash, least_conn, random, round_robin`},
 		{"on_loss", func(c *Config) { c.OnLoss = "panic" }, `unknown on_loss "panic": keep or close`},
 		{"max", func(c *Config) { c.MaxLinks = -1 }, "connections max -1 is negative"},
 		{"min above max", func(c *Config) { c.MinLinks, c.MaxLinks = 3, 2 }, "connections min 3 is above max 2: give a min of 2 or less"},

@@ -45,7 +45,7 @@ func (g *Group) tells() bool { return g.cfg.ProxyProtocol != "" }
 func (g *Group) reserve(b *backend, awaited *bool) *session {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed || !g.open(b) || !g.claimed(b) {
+	if g.closed || !g.open(b) || !g.claimed(b) || !*awaited && !(b.takes && g.afford(b, time.Now())) {
 		return nil
 	}
 	if *awaited {
@@ -107,7 +107,8 @@ func (g *Group) handshake(ctx context.Context, b *backend, nc net.Conn) (net.Con
 }
 
 // handshaked notes what became of a TLS handshake with the backend.
-func (b *backend) handshaked(_ time.Time, ok bool) {
+func (b *backend) handshaked(now time.Time, ok bool) {
+	b.record.Handshake(now, ok)
 	b.handshakes++
 	if !ok {
 		b.handshakeErrors++

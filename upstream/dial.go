@@ -72,6 +72,7 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 			g.note(slog.LevelInfo, "backend is back", slog.String("backend", b.name))
 			g.up(b)
 		}
+		g.worked(b, now)
 		switch {
 		case l == nil: // nobody was there whom it could be for
 		case g.emptied(b):
@@ -84,10 +85,10 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 		case g.cfg.Pooling == Request:
 			b.links[l] = struct{}{}
 			g.publish()
-		case g.open(b) && g.claimed(b):
+		case g.open(b) && g.claimed(b) && (awaited || b.takes && g.afford(b, now)):
 			b.links[l] = struct{}{}
 			given = append(given, g.match(l, now))
-		case len(b.spare) < g.cfg.MinLinks:
+		case len(b.spare) < g.spares(b):
 			b.links[l] = struct{}{}
 			b.spare = append(b.spare, l)
 		default:
@@ -126,6 +127,8 @@ func (g *Group) serve(l *link) {
 		b.lost++
 		if lease == nil && now.Sub(l.up) < g.cfg.Reconnect.Stable {
 			g.failure(b, now, l.began, err) // no client was there to make it hang up
+		} else if lease != nil {
+			g.accuse(b, l.up, now, lease.client)
 		}
 	}
 	if err == errRetired && lease != nil { // first it gets another, and then the next link may go
@@ -145,8 +148,10 @@ func (g *Group) failure(b *backend, now, began time.Time, err error) {
 	first := !b.failing()
 	if b.fail(now, began, err) {
 		g.down(b, first, err)
+		b.resume = b.latest(now, g.cfg.Reconnect)
 		g.note(slog.LevelWarn, "backend failed", slog.String("backend", b.name), slog.Any("error", err),
 			slog.Int("failures", b.retry.Failures()), slog.Duration("next_dial_in", b.notBefore.Sub(now)))
+		g.failed(b, now)
 	}
 }
 

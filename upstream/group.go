@@ -3,12 +3,14 @@ package upstream
 import (
 	"container/list"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/client"
 	"github.com/caddy-gopr/caddy-gopr/keepalive"
 	"github.com/caddy-gopr/caddy-gopr/transport"
+	"github.com/caddy-gopr/caddy-gopr/upstream/health"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
@@ -47,6 +49,12 @@ type Group struct {
 	events  []Event    // changes that are to be told
 	telling sync.Mutex // held by who tells them; taken before mu, never after
 
+	ration   *health.Rate // of new work for backups
+	rationAt time.Time    // when that lets through who waits for it; zero: nobody does
+	panics   bool         // too few backends are fit, so all are used
+	backups  bool         // the backups take what comes
+	beat     *time.Timer  // calls pulse; nil: backends are not judged
+
 	waits recorder // how long clients waited for a link, or for room on one. Not guarded
 }
 
@@ -81,14 +89,15 @@ func NewGroup(c Config) (*Group, error) {
 	if c.Heartbeat.Interval > 0 {
 		g.conn.Heartbeat = c.Heartbeat
 	}
-	for _, name := range c.Backends {
-		b, err := newBackend(name, max(1, c.Weights[name]), c.Reconnect)
+	for i, name := range slices.Concat(c.Backends, c.Backups) {
+		b, err := newBackend(name, &c, i >= len(c.Backends))
 		if err != nil {
 			return nil, err
 		}
 		b.pace = g.pace
 		g.backends = append(g.backends, b)
 	}
+	g.ration = health.NewRate(c.BackupRate, c.BackupBurst)
 	if c.Pooling == Request {
 		g.conn.Transport = &transport.Options{WriteTimeout: c.WriteTimeout, High: max(c.Buffer, sharedBuffer), EventLoop: c.EventLoop}
 	}
@@ -97,6 +106,9 @@ func NewGroup(c Config) (*Group, error) {
 	}
 	g.ctx, g.cancel = context.WithCancelCause(context.Background())
 	g.mu.Lock()
+	if c.beats() {
+		g.beat = time.AfterFunc(g.pulseEvery(), g.pulse)
+	}
 	g.unlock(g.pump(time.Now()))
 	return g, nil
 }
@@ -121,8 +133,10 @@ func (g *Group) Close() error {
 		orphans = append(orphans, l)
 	}
 	clear(g.resting)
-	if g.req.sweeper != nil {
-		g.req.sweeper.Stop()
+	for _, t := range []*time.Timer{g.req.sweeper, g.beat} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 	waiting := g.req.all()
 	g.mu.Unlock()
@@ -200,6 +214,7 @@ func (g *Group) pump(now time.Time) (given []match) {
 	if g.closed {
 		return nil
 	}
+	g.cutPauses(now)
 	if g.cfg.Policy.keyed() {
 		given = g.assign(now)
 	} else {
@@ -217,17 +232,28 @@ func (g *Group) pump(now time.Time) (given []match) {
 
 // wantsLink says whether a link to the backend is to be dialled without a client that it is for. g.mu is held.
 func (g *Group) wantsLink(b *backend) bool {
-	if !g.open(b) {
+	if !g.open(b) || b.check.Down() && !b.takes { // its probes say when to dial it again
 		return false
 	}
 	if g.cfg.Pooling == Session {
-		return len(b.spare)+b.dialing < g.cfg.MinLinks
+		return len(b.spare)+b.dialing < g.spares(b)
 	}
-	want := g.minShared()
+	want := max(g.minShared(), g.leastWarm(b))
 	if g.req.waiting.Len() > 0 {
 		want = max(want, 1)
 	}
 	return b.inUse()+b.dialing < want
+}
+
+// spares is how many links without a client a backend is to have. g.mu is held.
+func (g *Group) spares(b *backend) int { return max(g.cfg.MinLinks, g.leastWarm(b)) }
+
+// leastWarm is how many links a backend has whatever is set: what is not fit is kept warm, or it could not be measured. g.mu is held.
+func (g *Group) leastWarm(b *backend) int {
+	if g.cfg.Health != nil && b.cond != health.Fit && !g.tells() { // where each link is a client's, there is nothing to keep
+		return 1
+	}
+	return 0
 }
 
 // minShared is how many shared links a backend has at least. Where clients have backends of their own it is one: a backend without a link could be nobody's.
@@ -245,7 +271,7 @@ func (g *Group) wanting() bool { return g.waiting.Len() > g.awaited }
 func (g *Group) allot(now time.Time) (given []match) {
 	for g.waiting.Len() > g.awaited {
 		b := g.choose(0, func(b *backend) bool { return len(b.spare) > 0 || b.fit(now, g.cfg.MaxLinks) })
-		if b == nil {
+		if b == nil || !g.afford(b, now) {
 			break
 		}
 		if len(b.spare) > 0 {
@@ -262,7 +288,7 @@ func (g *Group) allot(now time.Time) (given []match) {
 func (g *Group) choose(key uint64, can func(*backend) bool) *backend {
 	g.fits, g.shares = g.fits[:0], g.shares[:0]
 	for _, b := range g.backends {
-		if g.open(b) && can(b) {
+		if g.open(b) && b.takes && can(b) {
 			g.fits, g.shares = append(g.fits, b), append(g.shares, b.stand.share)
 		}
 	}
@@ -285,6 +311,9 @@ func (g *Group) setTimer(now time.Time) {
 		if due.After(now) && (g.wanting() || g.wantsLink(b) || len(b.old) > 0) {
 			at = keepalive.Earliest(at, due)
 		}
+	}
+	if g.wanting() && g.rationAt.After(now) {
+		at = keepalive.Earliest(at, g.rationAt)
 	}
 	if at.IsZero() || at.Equal(g.timerAt) {
 		return

@@ -17,7 +17,7 @@ func (g *Group) assign(now time.Time) (given []match) {
 	}
 	for g.waiting.Len() > 0 {
 		b := g.choose(g.waiting.Front().Value.(*session).key, func(b *backend) bool { return g.takes(b, now) && g.hasPlace(b) })
-		if b == nil {
+		if b == nil || !g.afford(b, now) {
 			break
 		}
 		l := g.next()
@@ -37,7 +37,7 @@ func (g *Group) assign(now time.Time) (given []match) {
 
 // takes says whether clients may wait for a link to the backend. That as many dials are under way as may be is no reason to go elsewhere. g.mu is held.
 func (g *Group) takes(b *backend, now time.Time) bool {
-	return g.open(b) && (len(b.spare) > 0 || !now.Before(b.notBefore))
+	return g.open(b) && b.takes && (len(b.spare) > 0 || !now.Before(b.notBefore))
 }
 
 // hasPlace says whether there is, or will be, a link for one client more than those in the queue. g.mu is held.

@@ -175,6 +175,7 @@ func (l *link) ended() *session {
 // Beat implements client.BeatReceiver.
 func (l *link) Beat(rtt time.Duration) {
 	l.b.beats.Add(1)
+	l.b.record.Answered(time.Now(), rtt)
 	if rtt > 0 {
 		l.b.rtt.observe(rtt)
 	}

@@ -17,10 +17,11 @@ const (
 	Random     Policy = "random"      // of two taken at random, the one with the lesser load for its weight
 	First      Policy = "first"       // the first in the order of the configuration
 	IPHash     Policy = "ip_hash"     // always the same one for an address; see Client
+	Health     Policy = "health"      // the one with the least load for its weight and health score
 	ClientHash Policy = "client_hash" // always the same one for a client, by its certificate or else its address; see Client
 )
 
-var policies = []Policy{ClientHash, First, IPHash, LeastConn, Random, RoundRobin}
+var policies = []Policy{ClientHash, First, Health, IPHash, LeastConn, Random, RoundRobin}
 
 func (p Policy) validate() error {
 	if slices.Contains(policies, p) {
@@ -64,7 +65,7 @@ func choose[T candidate](p Policy, of []T, c choice) int {
 		return -1
 	}
 	switch p {
-	case LeastConn: // among equals each in turn, or the first would get every client of a quiet group
+	case LeastConn, Health: // among equals each in turn, or the first would get every client of a quiet group
 		return leastLoaded(of, c)
 	case Random:
 		i, j := rand.IntN(len(c.rota)), rand.IntN(len(c.rota))

@@ -68,7 +68,7 @@ func (l *pooled) Send(frames []byte, n, asks int) (full bool) {
 func (l *pooled) try(frames []byte, n, asks int, now time.Time) bool {
 	link := l.link
 	if asked := l.asked.Load(); link == nil || asked == 0 && (!l.pinned || link.over() || link.b.held.Load()) {
-		if link = l.g.pick(l, asks); link == nil {
+		if link = l.g.pick(l, asks, now); link == nil {
 			return false
 		}
 	}

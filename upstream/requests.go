@@ -11,13 +11,14 @@ import (
 
 // requests is what a group needs for request pooling.
 type requests struct {
-	links   atomic.Pointer[pool] // nil: none yet
-	waiting list.List            // of *pooled, the one that has waited longest first; guarded by the group's lock
-	waiters atomic.Int64         // its length: clients whose frames wait for room
-	turn    atomic.Uint64
-	serving sync.Mutex  // held by who serves those that wait
-	again   atomic.Bool // there may be room that he has not seen
-	sweeper *time.Timer
+	links     atomic.Pointer[pool] // nil: none yet
+	waiting   list.List            // of *pooled, the one that has waited longest first; guarded by the group's lock
+	waiters   atomic.Int64         // its length: clients whose frames wait for room
+	turn      atomic.Uint64
+	serving   sync.Mutex  // held by who serves those that wait
+	again     atomic.Bool // there may be room that he has not seen
+	refilling atomic.Bool // somebody waits for BackupRate, and will be looked at again
+	sweeper   *time.Timer
 }
 
 // sharedBuffer is how many bytes a shared link may have unsent, at least, before it has no room.
@@ -40,9 +41,12 @@ const maxServed = 32
 
 // pick returns the link for a run of requests: of the backend that the policy chooses among those with room, the one with the fewest in flight. nil: there is no
 // room now. It asks for another link where the one it returns is half full.
-func (g *Group) pick(l *pooled, asks int) *shared {
+func (g *Group) pick(l *pooled, asks int, now time.Time) *shared {
 	links := g.req.links.Load()
 	if links == nil {
+		return nil
+	}
+	if links.backups && !g.affordRequests(now, asks) {
 		return nil
 	}
 	best := links.pick(g.cfg.Policy, choice{turn: g.req.turn.Add(1), key: l.key, asks: asks})
@@ -70,7 +74,7 @@ func (g *Group) grow(b *backend) {
 func (g *Group) publish() {
 	var all []useable
 	for _, b := range g.backends {
-		if b.held.Load() {
+		if b.held.Load() || !b.takes {
 			continue
 		}
 		u := useable{b: b, stand: b.stand}
@@ -84,7 +88,7 @@ func (g *Group) publish() {
 			all = append(all, u)
 		}
 	}
-	g.req.links.Store(newPool(all))
+	g.req.links.Store(newPool(all, g.backups))
 }
 
 // await has a lease wait for room.
@@ -219,6 +223,9 @@ func (g *Group) sharedEnded(s *shared, err error) {
 		if s.answers.Load() == 0 && now.Sub(s.up) < g.cfg.Reconnect.Stable {
 			g.failure(b, now, s.began, err) // it was never of use
 		}
+		for l := range orphans {
+			g.accuse(b, s.up, now, l.client)
+		}
 	}
 	g.publish()
 	g.unlock(g.pump(now))
@@ -240,6 +247,9 @@ func (g *Group) sweepLinks(b *backend, now time.Time) (late []*pooled) {
 		s := l.shared
 		who := s.late(now.Add(-g.cfg.RequestTimeout))
 		late = append(late, who...)
+		for _, l := range who {
+			g.accuse(b, s.up, now, l.client)
+		}
 		switch {
 		case len(who) > 0 && !s.over():
 			s.retire(now) // its order can't be trusted

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/client"
+	"github.com/caddy-gopr/caddy-gopr/upstream/health"
 )
 
 // Stat is what a group looks like at one moment.
@@ -31,6 +32,14 @@ type BackendStat struct {
 	Failures int       `json:"failures"`           // in a row
 	NextDial time.Time `json:"next_dial,omitzero"` // not before; zero: at once, or where the breaker is open, when an operator says so
 	Error    string    `json:"error,omitempty"`    // why it failed last; "": it never did
+
+	Backup       bool          `json:"backup,omitempty"`        // it takes new work when none of the others can be expected to
+	Weight       int           `json:"weight"`                  // as in the configuration
+	Takes        bool          `json:"takes"`                   // whether new work goes to it
+	Health       health.Report `json:"health"`                  // its score, and what that is made of
+	EjectedUntil time.Time     `json:"ejected_until,omitzero"`  // while it is put aside as an outlier; zero: it is not
+	Ejections    int           `json:"ejections,omitempty"`     // how often in a row it was
+	ProbesFailed bool          `json:"probes_failed,omitempty"` // it is out until its probes succeed
 
 	Dials      uint64 `json:"dials"`       // dials begun
 	DialErrors uint64 `json:"dial_errors"` // of these, failed
@@ -86,6 +95,7 @@ func (g *Group) Stat() Stat {
 		if at := b.notBefore; at.After(now) && g.cfg.Reconnect.Strategy != client.NoReconnect {
 			bs.NextDial = at
 		}
+		b.fitness.describe(&bs, now)
 		if b.err != nil {
 			bs.Error = b.err.Error()
 		}

@@ -14,6 +14,8 @@
 //	pace.go      dials in a second; budget.go: links for clients whose links die young
 //	backend.go   what is known of one backend: its links, its failures, when it may be dialled
 //	policy.go    which backend is next: rota.go in turn, hash.go by the client; choose.go for requests, keyed.go for clients that have their own
+//	judge.go     which backends are fit for new work: health/ says what is thought of one, fitness.go what is kept of it, probe.go looks at those without links,
+//	             backup.go bounds what their backups take, pause.go cuts pauses short
 //	lease.go     one client's hold on the group
 //	client.go    whom it is for
 //	link.go      one connection to a backend
