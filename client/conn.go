@@ -98,7 +98,7 @@ func newDecoder(f *wire.Format) *wire.Decoder {
 	return d
 }
 
-// NewConn wraps an established connection. The caller must call [Conn.Serve], which closes nc. cfg may be nil: no heartbeat, no limits.
+// NewConn wraps an established connection. The caller must call [Conn.Start] or [Conn.Serve], which close nc. cfg may be nil: no heartbeat, no limits.
 func NewConn(nc net.Conn, cfg *ConnConfig, r Receiver) *Conn {
 	if cfg == nil {
 		cfg = &ConnConfig{}
@@ -150,6 +150,28 @@ func (c *Conn) Serve(ctx context.Context) error {
 		c.ends(err)
 	}
 	return c.err
+}
+
+// Start is Serve that does not wait, where an event loop can run the connection (see transport.Conn): ended is then called when it is over, by the loop, with what Serve
+// would have returned, or a *transport.PanicError. It must not block. false: nothing has happened, and the caller must call Serve.
+func (c *Conn) Start(ctx context.Context, ended func(error)) bool {
+	stop := context.AfterFunc(ctx, func() { c.Close(context.Cause(ctx)) })
+	started := c.t.Start(nil, func(err error) {
+		stop()
+		var p *transport.PanicError
+		if errors.As(err, &p) {
+			ended(err)
+			return
+		}
+		if c.err == nil {
+			c.ends(err)
+		}
+		ended(c.err)
+	})
+	if !started {
+		stop()
+	}
+	return started
 }
 
 // ends notes why the connection ends, and tells the receiver. A Close that came before is the reason.

@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"net"
+	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -11,9 +12,9 @@ import (
 // loopConn is a Conn under the event-loop driver: a loop's goroutine owns it, together with many others.
 type loopConn struct {
 	// Set by New, never changed.
-	addrs addresses
-	logic Logic
-	loop  *loop
+	local, remote netip.AddrPort
+	logic         Logic
+	loop          *loop
 
 	opt   options
 	ended func(error) // set by Start
@@ -21,11 +22,12 @@ type loopConn struct {
 	// The loop's goroutine owns these.
 	unread         // rest is in piece, or a small copy; nil: there is none
 	fd     int32   // closed with mu held
-	phase  phase   // how far its life is; set with mu held
+	place  int32   // among the loop's timers
+	at     int64   // when the loop looks at it, as timers keep moments; 0: when something happens
+	dying  *ending // set when the end has begun
 	eof    bool    // the peer will send no more
 	paused bool    // nothing is read until Resume
-	timer  timer   // when the loop looks at it
-	dying  *ending // set when the end has begun
+	phase  phase   // how far its life is; set with mu held
 
 	mu      sync.Mutex // guards all below; nothing slow runs under it
 	queued  bool       // it is in the loop's inbox
@@ -75,7 +77,7 @@ func newLoopConn(tcp *net.TCPConn, opt *Options, logic Logic) Conn {
 		_ = syscall.Close(int(fd))
 		return nil
 	}
-	c := &loopConn{addrs: addresses{tcp.LocalAddr(), tcp.RemoteAddr()}, logic: logic, loop: l, fd: fd}
+	c := &loopConn{local: addrPort(tcp.LocalAddr()), remote: addrPort(tcp.RemoteAddr()), logic: logic, loop: l, fd: fd}
 	c.opt.now.Store(opt)
 	_ = tcp.Close() // of Go's descriptor; the socket lives on
 	return c
@@ -149,7 +151,9 @@ func (c *loopConn) Backlog() (bytes int, full bool) {
 func (c *loopConn) Held() int { return c.Unsent() + c.holds.get() }
 
 // NetConn implements Conn.
-func (c *loopConn) NetConn() net.Conn { return &c.addrs }
+func (c *loopConn) NetConn() net.Conn {
+	return &addresses{net.TCPAddrFromAddrPort(c.local), net.TCPAddrFromAddrPort(c.remote)}
+}
 
 // listen brings the poller up to date with what the connection wants to be told. c.mu is held.
 func (c *loopConn) listen() {
@@ -175,6 +179,14 @@ func (c *loopConn) read(on bool) {
 		c.reads = on
 		c.listen()
 	}
+}
+
+// addrPort is an address as a connection keeps it.
+func addrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort()
+	}
+	return netip.AddrPort{}
 }
 
 // addresses is what is left of a net.Conn whose socket a loop has taken.

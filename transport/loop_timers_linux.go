@@ -16,12 +16,6 @@ func at(t time.Time) int64 {
 	return max(1, int64(t.Sub(epoch)))
 }
 
-// timer is a connection's place among those that wait for a moment.
-type timer struct {
-	at    int64 // 0: it waits for none
-	place int32
-}
-
 // timers is a heap of connections, the one with the next moment first. Moments that move away are left where they are, and found out of date when they come: so a busy
 // connection costs it nothing.
 type timers []timerEntry
@@ -43,16 +37,16 @@ func (h timers) wait(now int64) int {
 // set has a connection called at the given moment, or earlier. 0: it need not be called.
 func (h *timers) set(c *loopConn, at int64) {
 	switch {
-	case at == 0 || c.timer.at != 0 && at >= c.timer.at:
+	case at == 0 || c.at != 0 && at >= c.at:
 		return
-	case c.timer.at == 0:
-		c.timer.place = int32(len(*h))
+	case c.at == 0:
+		c.place = int32(len(*h))
 		*h = append(*h, timerEntry{at, c})
 	default:
-		(*h)[c.timer.place].at = at
+		(*h)[c.place].at = at
 	}
-	c.timer.at = at
-	h.up(int(c.timer.place))
+	c.at = at
+	h.up(int(c.place))
 }
 
 // pop takes the first.
@@ -64,11 +58,11 @@ func (h *timers) pop() *loopConn {
 
 // remove takes a connection out, if it is in.
 func (h *timers) remove(c *loopConn) {
-	if c.timer.at == 0 {
+	if c.at == 0 {
 		return
 	}
-	i, last := int(c.timer.place), len(*h)-1
-	c.timer = timer{}
+	i, last := int(c.place), len(*h)-1
+	c.at = 0
 	h.move(i, (*h)[last])
 	(*h)[last] = timerEntry{}
 	*h = (*h)[:last]
@@ -80,7 +74,7 @@ func (h *timers) remove(c *loopConn) {
 
 func (h *timers) move(i int, e timerEntry) {
 	(*h)[i] = e
-	e.c.timer.place = int32(i)
+	e.c.place = int32(i)
 }
 
 func (h *timers) up(i int) {

@@ -103,9 +103,20 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 	return l
 }
 
-// serve runs a link until it ends, and has its lease find another.
+// serve runs a link until it ends: in this goroutine, or, where an event loop can run it, in none.
 func (g *Group) serve(l *link) {
-	err := g.run(l)
+	g.wg.Add(1) // the caller is one of them, so it is not 0
+	ended := func(err error) {
+		defer g.wg.Done()
+		g.ended(l, err)
+	}
+	if !l.conn.Start(g.ctx, func(err error) { go ended(g.unpanicked(l.b, err)) }) {
+		ended(g.run(l))
+	}
+}
+
+// ended is called when a link is no more. Its lease finds another.
+func (g *Group) ended(l *link, err error) {
 	if err == client.ErrHeartbeat {
 		l.b.missed.Add(1)
 	}

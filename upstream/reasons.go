@@ -69,10 +69,19 @@ var errPanic = errors.New("panic: see the log")
 // guard turns a panic of what it defers for into an error: one link's fault is not the process's.
 func (g *Group) guard(b *backend, err *error) {
 	if p := recover(); p != nil {
-		*err = errPanic
-		g.cfg.Logger.LogAttrs(context.Background(), slog.LevelError, "panic on a link to a backend",
-			slog.String("backend", b.name), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+		*err = g.unpanicked(b, &transport.PanicError{Value: p, Stack: debug.Stack()})
 	}
+}
+
+// unpanicked has a panic logged, and returns what stands for it; any other error as it is.
+func (g *Group) unpanicked(b *backend, err error) error {
+	var p *transport.PanicError
+	if !errors.As(err, &p) {
+		return err
+	}
+	g.cfg.Logger.LogAttrs(context.Background(), slog.LevelError, "panic on a link to a backend",
+		slog.String("backend", b.name), slog.Any("panic", p.Value), slog.String("stack", string(p.Stack)))
+	return errPanic
 }
 
 // noteEnd counts the end of a link, and has what the backend did wrong logged, at most once a second for each reason. g.mu is held.
