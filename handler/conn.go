@@ -70,7 +70,7 @@ func newConn(nc net.Conn, s *settings, live *gateway.Live, now time.Time) *conn 
 // connect takes what the connection's frames need beyond itself, until release: the lease of the handler's own upstream. Those of its routes are taken when
 // there is a frame for them.
 func (c *conn) connect(of upstream.Client) (release func(), err error) {
-	c.leases.client = of
+	c.leases.tls = of.TLS
 	if c.s.upstream != nil {
 		if _, err := c.leases.of(c, c.s.upstream); err != nil {
 			return nil, err

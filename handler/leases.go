@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"crypto/tls"
 	"sync/atomic"
 
 	"github.com/caddy-gopr/caddy-gopr/gateway"
@@ -12,8 +13,8 @@ import (
 //
 // The connection's goroutine alone adds to them; all may read.
 type leases struct {
-	client upstream.Client // whom they are for; set before the first
-	holds  atomic.Pointer[[]*hold]
+	tls   *tls.ConnectionState // of whom they are for; nil: none. Set before the first
+	holds atomic.Pointer[[]*hold]
 }
 
 // hold is a connection's lease of one group, and the upstream.Peer of that lease.
@@ -55,12 +56,18 @@ func (l *leases) take(c *conn, to *target) (*hold, error) {
 		return nil, err
 	}
 	h := &hold{c: c, to: to, group: group}
-	h.lease = up.Lease(h, l.client)
+	h.lease = up.Lease(h, l.clientOf(c))
 	old := l.all()
 	holds := append(old[:len(old):len(old)], h)
 	l.holds.Store(&holds)
 	h.lease.Resume() // for a Drained that did not find it
 	return h, nil
+}
+
+// clientOf says whom a lease is for. The addresses are made when they are asked for: an idle connection keeps its own in less memory.
+func (l *leases) clientOf(c *conn) upstream.Client {
+	nc := c.t.NetConn()
+	return upstream.Client{Source: nc.RemoteAddr(), Local: nc.LocalAddr(), TLS: l.tls}
 }
 
 // release ends all holds. Nothing may be added any more.

@@ -14,31 +14,28 @@ import (
 
 // visit is an admitted client, from its admission to its end. Nothing of Caddy's connection is kept: it is given back as soon as an event loop serves the client.
 type visit struct {
-	pass    *gateway.Pass
-	remote  net.Addr
-	c       *conn  // nil: it did not come that far
-	release func() // gives up what its frames need; nil: nothing yet
+	pass *gateway.Pass
+	c    *conn // nil: it did not come that far
 }
-
-func newVisit(pass *gateway.Pass, remote net.Addr) *visit { return &visit{pass: pass, remote: remote} }
 
 // serve returns when the visit has ended, or an event loop serves it. A panic ends this visit alone.
 func (v *visit) serve(cx *layer4.Connection, s *settings) {
+	remote := cx.RemoteAddr()
 	defer func() {
 		if r := recover(); r != nil {
-			v.leave(&transport.PanicError{Value: r, Stack: debug.Stack()})
+			v.leave(remote, &transport.PanicError{Value: r, Stack: debug.Stack()})
 		}
 	}()
 	first, err := v.begin(cx, s)
 	if v.c == nil {
-		v.leave(err)
+		v.leave(remote, err)
 		return
 	}
 	if err != nil {
 		v.c.end(ending{reasonUpstream, err})
 	}
 	if !v.c.t.Start(first, v.left) {
-		v.leave(v.c.t.Serve(first))
+		v.leave(remote, v.c.t.Serve(first))
 	}
 }
 
@@ -48,7 +45,7 @@ func (v *visit) begin(cx *layer4.Connection, s *settings) (first []byte, err err
 	tcp := bottom(cx)
 	if tcp != nil {
 		if err := s.tcp.Apply(tcp); err != nil {
-			logging{live}.unguarded(v.remote, err)
+			logging{live}.unguarded(cx.RemoteAddr(), err)
 		}
 	}
 	client := clientOf(cx)
@@ -60,15 +57,15 @@ func (v *visit) begin(cx *layer4.Connection, s *settings) (first []byte, err err
 	c.by = subject(client.TLS)
 	live.Add(c)
 	v.c = c
-	v.release, err = c.connect(client)
+	_, err = c.connect(client)
 	return first, err
 }
 
 // left is leave for an event loop, which has others to serve: logging may wait.
-func (v *visit) left(err error) { go v.leave(err) }
+func (v *visit) left(err error) { go v.leave(v.c.t.NetConn().RemoteAddr(), err) }
 
 // leave gives up all that the visit holds, and tells why it ended: err is what the transport returned.
-func (v *visit) leave(err error) {
+func (v *visit) leave(remote net.Addr, err error) {
 	live, c := v.pass.Live, v.c
 	e, info := endingOf(err), gateway.Info{}
 	var p *transport.PanicError
@@ -81,16 +78,14 @@ func (v *visit) leave(err error) {
 			e = c.ending(err)
 		}
 		live.Remove(c)
-		if v.release != nil {
-			v.release()
-		}
+		c.leases.release()
 		live.Lasted.Observe(time.Since(c.since).Seconds())
 		info = c.Info()
 	}
-	logging{live}.ended(v.remote, e, info)
+	logging{live}.ended(remote, e, info)
 	v.pass.Dismiss(e.reason)
-	live.Ended(info, v.remote, e.reason, e.err)
+	live.Ended(info, remote, e.reason, e.err)
 	if c != nil && c.s.accessLog {
-		live.LogAccess(&info, v.remote, e.reason, e.err)
+		live.LogAccess(&info, remote, e.reason, e.err)
 	}
 }
