@@ -25,9 +25,6 @@ type loopConn struct {
 	place  int32   // among the loop's timers
 	at     int64   // when the loop looks at it, as timers keep moments; 0: when something happens
 	dying  *ending // set when the end has begun
-	eof    bool    // the peer will send no more
-	paused bool    // nothing is read until Resume
-	phase  phase   // how far its life is; set with mu held
 
 	mu      sync.Mutex // guards all below; nothing slow runs under it
 	queued  bool       // it is in the loop's inbox
@@ -39,6 +36,9 @@ type loopConn struct {
 	busy    bool       // somebody is writing
 	full    bool       // Write reported full, Drained is owed
 	closing bool
+	phase   phase   // how far its life is; the loop's goroutine sets it
+	eof     bool    // the peer will send no more; the loop's goroutine alone knows. Here is room for it
+	paused  bool    // nothing is read until Resume; likewise
 	watched uint32  // the events that the poller reports
 	out     *[]byte // unsent bytes; nil: none
 	sent    int     // of which the first so many were sent
