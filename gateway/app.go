@@ -30,6 +30,7 @@ type App struct {
 	mu     sync.Mutex // guards all below; handlers are provisioned one after the other, but nobody promises that
 	names  map[string]struct{}
 	groups []*Group
+	doors  doors
 }
 
 // CaddyModule returns the Caddy module information.
@@ -97,6 +98,9 @@ func (a *App) Use(g *Group) {
 func (a *App) Start() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err := a.doors.check(); err != nil {
+		return err
+	}
 	for _, g := range a.groups {
 		if _, err := g.Upstream(); err != nil {
 			return err

@@ -12,6 +12,7 @@ type Rules struct {
 	Connections int // of all clients at a time
 	PerAddress  int // of one address at a time
 	Flapping    Flapping
+	Handshake   time.Duration // how long it may take from a gopr_guard to the handler
 }
 
 // Why a client was not let in: reasons beside those of the handler.
@@ -72,6 +73,15 @@ func (p *Pass) Encrypted() { p.weigh(tlsCost) }
 func (p *Pass) weigh(cost int64) {
 	memory.fixed.Add(cost - p.cost)
 	p.cost = cost
+}
+
+// Cancel is Dismiss of a client that is let in elsewhere: it has not ended.
+func (p *Pass) Cancel() {
+	p.weigh(0)
+	p.Live.door.leave(p.addr, p.addr.IsValid())
+	p.Live.open.Add(-1)
+	p.Live.connections.Dec()
+	ReleaseLive(p.Live)
 }
 
 // Dismiss counts the client out, with the reason for its end.

@@ -10,7 +10,7 @@
 //	format.go    formats that the configuration declares, in JSON; caddyfile.go, in the Caddyfile
 //	layout.go    such a format as wire knows it; notation.go, how values are written
 //	lookup.go    a format by its name
-//	door.go      who is let in: counts by address (address.go), bans (flapping.go)
+//	door.go      who is let in: counts by address (address.go), bans (flapping.go); guard.go, for those that stand before
 //	memory.go    a ceiling for the memory of all connections; memory_config.go, its option
 //	live.go      what all handlers of one name share: connections, counts
 //	conn.go      what is known of a connection; registry.go: those that live, closed.go: those that have ended

@@ -36,6 +36,7 @@ import (
 //			pending     <size>
 //			flapping    <number>/[<time>]s|m|h ban <duration>
 //			first_frame <duration>
+//			handshake   <duration>
 //		}
 //		access_log
 //		upstream <backend...> {

@@ -29,6 +29,8 @@ type Limits struct {
 	Flapping *Flapping `json:"flapping,omitempty"`
 	// How long a client may take from the start to the end of its first frame. Default: 0, no limit but the handler's timeouts.
 	FirstFrame caddy.Duration `json:"first_frame,omitempty"`
+	// How long a client may take from a `gopr_guard` to this handler: for its TLS handshake. Default: 5s.
+	Handshake caddy.Duration `json:"handshake,omitempty"`
 }
 
 // Rate is so much in a time.
@@ -73,6 +75,7 @@ func (h *Handler) unmarshalLimits(d *caddyfile.Dispenser) error {
 			return directive.Args("15/1m ban 5m", 3, rateArg(&f.Connects, &f.Within, directive.Int), word("ban"), directive.Duration(&f.Ban))(d)
 		},
 		"first_frame": directive.One("3s", directive.Duration(&l.FirstFrame)),
+		"handshake":   directive.One("5s", directive.Duration(&l.Handshake)),
 	})(d)
 }
 

@@ -10,6 +10,7 @@
 //	caddyfile.go      its Caddyfile
 //	settings.go       the configuration, compiled: one immutable value; settings_upstream.go, its backends; settings_limits.go, its limits
 //	door.go           who is let in
+//	guard.go          layer4.handlers.gopr_guard: the door, before TLS
 //	flow.go           how fast a client may send: token buckets, in bucket.go
 //	format.go         what frames mean: heartbeats, requests, answers
 //	translate.go      frames of one format in another
@@ -61,6 +62,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.settings = s
+	app.Door(s.name, &s.rules)
 	h.live = gateway.AcquireLive(s.name)
 	for _, t := range s.targets() {
 		group := t.acquire()

@@ -18,26 +18,29 @@ import (
 // Why a connection ended: the label of caddy_gopr_connections_closed_total and the word in the log. A frame that was not accepted is named by its wire.Reason:
 // magic, version, length, command, checksum, malformed.
 const (
-	reasonEOF          = "eof"           // the client closed
-	reasonNetwork      = "network"       // reset, or another error of the network
-	reasonIdle         = "idle_timeout"  // no complete frame in time
-	reasonFrame        = "frame_timeout" // a frame begun and not completed in time
-	reasonHeartbeat    = "heartbeat"     // the gateway's probe was not answered in time
-	reasonWrite        = "write_timeout" // the client does not read
-	reasonConnections  = gateway.RefusedConnections
-	reasonPerIP        = gateway.RefusedPerIP
-	reasonBanned       = gateway.RefusedBanned
-	reasonMemory       = gateway.RefusedMemory
-	reasonFirstFrame   = "first_frame"     // limits first_frame
-	reasonFrameRate    = "frame_rate"      // limits frames, with exceed close
-	reasonByteRate     = "byte_rate"       // limits bytes, likewise
-	reasonUpstreamLost = "upstream_lost"   // the link died with a request unanswered, or on_loss close
-	reasonUpstream     = "upstream_error"  // the group is gone, or its links die under this client
-	reasonWait         = "upstream_wait"   // no room on a link in time, or too many wait
-	reasonTimeout      = "request_timeout" // the backend did not answer in time
-	reasonSlow         = "slow_consumer"   // the client does not read the answers it shares a link for
-	reasonPanic        = "panic"
-	reasonKilled       = gateway.ReasonKilled
+	reasonEOF         = "eof"           // the client closed
+	reasonNetwork     = "network"       // reset, or another error of the network
+	reasonIdle        = "idle_timeout"  // no complete frame in time
+	reasonFrame       = "frame_timeout" // a frame begun and not completed in time
+	reasonHeartbeat   = "heartbeat"     // the gateway's probe was not answered in time
+	reasonWrite       = "write_timeout" // the client does not read
+	reasonConnections = gateway.RefusedConnections
+	reasonPerIP       = gateway.RefusedPerIP
+	reasonBanned      = gateway.RefusedBanned
+	reasonMemory      = gateway.RefusedMemory
+	reasonFirstFrame  = "first_frame" // limits first_frame
+	// between a gopr_guard and the handler
+	reasonHandshakeTimeout = "handshake_timeout"
+	reasonHandshakeFailed  = "handshake_failed"
+	reasonFrameRate        = "frame_rate"      // limits frames, with exceed close
+	reasonByteRate         = "byte_rate"       // limits bytes, likewise
+	reasonUpstreamLost     = "upstream_lost"   // the link died with a request unanswered, or on_loss close
+	reasonUpstream         = "upstream_error"  // the group is gone, or its links die under this client
+	reasonWait             = "upstream_wait"   // no room on a link in time, or too many wait
+	reasonTimeout          = "request_timeout" // the backend did not answer in time
+	reasonSlow             = "slow_consumer"   // the client does not read the answers it shares a link for
+	reasonPanic            = "panic"
+	reasonKilled           = gateway.ReasonKilled
 )
 
 // ending is how a connection ended.

@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	defaultPending = 1 << 20
+	defaultPending   = 1 << 20
+	defaultHandshake = 5 * time.Second
 
 	exceedDelay = "delay"
 	exceedClose = "close"
@@ -19,6 +20,7 @@ const readAtOnce = 16 << 10
 
 func (h *Handler) compileLimits(s *settings) (err error) {
 	s.transport.High = defaultPending
+	s.rules.Handshake = defaultHandshake
 	l := h.Limits
 	if l == nil {
 		return nil
@@ -32,12 +34,15 @@ func (h *Handler) compileLimits(s *settings) (err error) {
 		return fmt.Errorf("limits pending %d is negative: give a size such as 1MiB", l.Pending)
 	case l.FirstFrame < 0:
 		return fmt.Errorf("limits first_frame %v is negative: give a time such as 3s, or 0 for no limit", time.Duration(l.FirstFrame))
+	case l.Handshake < 0:
+		return fmt.Errorf("limits handshake %v is negative: give a time such as 5s", time.Duration(l.Handshake))
 	}
 	if s.rules.Flapping, err = l.Flapping.compile(); err != nil {
 		return err
 	}
 	s.rules.Connections, s.rules.PerAddress = l.Connections, l.PerIP
 	s.transport.High = orDefault(l.Pending, defaultPending)
+	s.rules.Handshake = orDefault(time.Duration(l.Handshake), defaultHandshake)
 	s.first = time.Duration(l.FirstFrame)
 	if s.rates, err = l.compileRates(); s.rates != nil {
 		s.transport.ReadMax = readAtOnce

@@ -39,6 +39,7 @@ const every = `gopr devices {
 		pending     64KiB
 		flapping    15/1m ban 5m
 		first_frame 3s
+		handshake   4s
 	}
 	access_log
 	upstream 10.0.0.1:9000 unix//run/backend.sock {
@@ -109,6 +110,7 @@ func TestEveryOption(t *testing.T) {
 		{"limits pending", s.transport.High, 65536},
 		{"limits flapping", s.rules.Flapping, gateway.Flapping{Connects: 15, Within: time.Minute, Ban: 5 * time.Minute}},
 		{"limits first_frame", s.first, 3 * time.Second},
+		{"limits handshake", s.rules.Handshake, 4 * time.Second},
 		{"access_log", s.accessLog, true},
 		{"respond", s.echo, false},
 		{"upstream, to", s.upstream.cfg.Backends, []string{"10.0.0.1:9000", "unix//run/backend.sock", "10.0.0.2:9000"}},
@@ -148,7 +150,7 @@ func TestDefaults(t *testing.T) {
 		{"heartbeat ping", s.ping, Control{1, 1}},
 		{"heartbeat pong", s.pong, Control{2, 2}},
 		{"tcp_keepalive", s.tcp, keepalive.TCP{Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 9}},
-		{"limits connections, per_ip, flapping", s.rules, gateway.Rules{}},
+		{"limits connections, per_ip, flapping, handshake", s.rules, gateway.Rules{Handshake: 5 * time.Second}},
 		{"limits frames, bytes", s.rates, (*rates)(nil)},
 		{"limits first_frame", s.first, time.Duration(0)},
 		{"limits pending", s.transport.High, 1 << 20},
@@ -263,6 +265,7 @@ func TestMistakesInJSON(t *testing.T) {
 		{"exceed of nothing", `{"limits": {"exceed": "close"}, ` + echo + `}`, "limits exceed says what becomes of who exceeds frames or bytes, and neither is given: add one, such as `frames 1000/s`"},
 		{"flapping", `{"limits": {"flapping": {"connects": 15, "within": "1m"}}, ` + echo + `}`, "limits flapping: 15 connects within 1m0s and a ban of 0s: all three must be above 0, as in `flapping 15/1m ban 5m`"},
 		{"a negative first_frame", `{"limits": {"first_frame": -1}, ` + echo + `}`, "limits first_frame -1ns is negative: give a time such as 3s, or 0 for no limit"},
+		{"a negative handshake", `{"limits": {"handshake": -1}, ` + echo + `}`, "limits handshake -1ns is negative: give a time such as 5s"},
 		{"no backend", `{"upstream": {}}`, "upstream: upstream has no backend: name at least one, such as 127.0.0.1:9000"},
 		{"no address", `{"upstream": {"backends": ["backend"]}}`, `upstream: backend "backend" is no address: write it as host:port, such as 10.0.0.1:9000, or unix//path`},
 		{"no port", `{"upstream": {"backends": ["backend:99999"]}}`, `upstream: backend "backend:99999" has no valid port: a number from 1 to 65535`},

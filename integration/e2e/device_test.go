@@ -182,6 +182,22 @@ func (d *device) ended() error {
 	}
 }
 
+// refused connects, and fails the test if there is more to it than a reset, which may come at any time.
+func refused(t testing.TB, addr string, says []byte) {
+	t.Helper()
+	d, err := connect(addr)
+	if err != nil {
+		return
+	}
+	defer func() { _ = d.Close() }()
+	_ = d.send(says)
+	check(t, d.SetReadDeadline(time.Now().Add(patience)))
+	n, err := io.Copy(io.Discard, d)
+	if n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%d bytes came to a client that is refused, and %v", n, err)
+	}
+}
+
 // vanish closes the connection with a reset, as a crashed host does when it hears of it again.
 func (d *device) vanish(t testing.TB) {
 	t.Helper()

@@ -242,7 +242,7 @@ func TestTooMany(t *testing.T) {
 	check(t, first.ask("first"))
 	check(t, second.ask("second"))
 	for i := range 5 {
-		check(t, dial(t, c.addr("few")).ended())
+		refused(t, c.addr("few"), nil)
 		c.closed("few", "connections", i+1)
 	}
 	check(t, first.ask("first, again"))
