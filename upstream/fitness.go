@@ -54,6 +54,12 @@ func (g *Group) condition(b *backend, now time.Time) health.State {
 	}
 }
 
+// acquit ends what keeps it from work beside its score.
+func (f *fitness) acquit() {
+	f.check.Clear()
+	f.ejection.End()
+}
+
 // judges says whether anything is to follow from how backends fare, beyond that they are dialled again later.
 func (c *Config) judges() bool { return c.Health != nil || c.Outlier != nil || c.Probe != nil }
 

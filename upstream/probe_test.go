@@ -126,6 +126,12 @@ func TestOutliers(t *testing.T) {
 		if who.Takes || who.Ejections != 1 {
 			t.Errorf("put aside: %+v", who)
 		}
+		if err := g.Do(VerbResume, who.Backend); err != nil {
+			t.Fatal(err)
+		}
+		if s := g.state(t, who.Backend); !s.EjectedUntil.IsZero() {
+			t.Errorf("after an operator said so: %+v", s)
+		}
 		if c := g.state(t, "c:1"); !c.Takes || c.Health.State != health.Fit {
 			t.Errorf("the one that is well: %+v", c)
 		}

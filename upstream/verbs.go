@@ -114,8 +114,10 @@ func (g *Group) do(v Verb, name string, now time.Time) (freed []*session, err er
 	if v == VerbReconnect || v == VerbResume || v == VerbEnable {
 		for _, b := range of {
 			b.forgive() // who says so knows that it is back
+			b.acquit()
 		}
 	}
+	g.judge(now)
 	return g.govern(now), nil
 }
 

@@ -12,6 +12,7 @@
 //	device_test.go     a client
 //	bystander_test.go  a client that must notice nothing
 //	backend_test.go    backends: good ones, and each kind of bad one
+//	delay_test.go      a proxy that holds back what goes to a backend
 //	role_test.go       clients and backends in processes of their own
 //
 // The other files are the tests. They wait for events and not for time to pass; patience is only how long a failing test takes to say so.

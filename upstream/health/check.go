@@ -26,5 +26,8 @@ func (c *Check) Note(ok bool) (changed bool) {
 	return true
 }
 
+// Clear holds the backend to be up, whatever its probes said.
+func (c *Check) Clear() { c.row, c.down = 0, false }
+
 // Down says whether the backend is held to be down.
 func (c *Check) Down() bool { return c.down }

@@ -22,6 +22,9 @@ func (e *Ejection) Eject(now time.Time) (until time.Time) {
 	return e.until
 }
 
+// End brings the backend back, and ends the row.
+func (e *Ejection) End() { *e = Ejection{Base: e.Base, Max: e.Max} }
+
 // Out says whether it is aside.
 func (e *Ejection) Out(now time.Time) bool { return now.Before(e.until) }
 

@@ -27,6 +27,12 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%d: changed %v, down %v, want %v, %v", i, changed, c.Down(), tt.changed, tt.down)
 		}
 	}
+	for range 3 {
+		c.Note(false)
+	}
+	if c.Clear(); c.Down() {
+		t.Error("an operator's word does not bring it up")
+	}
 	var none Check
 	for range 10 {
 		if none.Note(false) || none.Down() {
@@ -47,6 +53,11 @@ func TestEjection(t *testing.T) {
 		}
 		now = now.Add(time.Second) // it fails again soon after
 	}
+	defer func() {
+		if e.End(); e.Out(now) || e.Times() != 0 {
+			t.Error("an operator's word does not bring it back")
+		}
+	}()
 	if now = e.Until().Add(100 * time.Second); e.Eject(now).Sub(now) != 30*time.Second {
 		t.Errorf("after it was well for as long, it is put aside for %v", e.Until().Sub(now))
 	}
