@@ -114,6 +114,9 @@ func (a *App) Start() error {
 // Stop gives the log and the subscribers back. All else that must end, ends with the last that uses it.
 func (a *App) Stop() error {
 	a.relent()
+	if caddy.Exiting() {
+		spans.flush()
+	}
 	events.stopped(a.subscribers)
 	current.pop(&a.output)
 	return nil

@@ -19,6 +19,7 @@
 //	metrics.go   caddy_gopr_* on Caddy's registry: metrics_clients.go, of clients; metrics_upstreams.go, of backends
 //	listener.go  the network type gopr/: listening sockets that outlive configurations
 //	events.go    what Caddy's events app is told
+//	tracing.go   a span of each request
 //	log.go       the log of what outlives a configuration; access.go, of connections
 //	quiet.go     a log line at most once a second for each reason
 package gateway

@@ -53,6 +53,11 @@ func (g *Group) Upstream() (*upstream.Group, error) {
 		}
 		cfg := g.cfg
 		cfg.Notify = g.notify
+		if cfg.Trace != nil {
+			if err := spans.use(); err != nil {
+				return nil, err
+			}
+		}
 		up, err := upstream.NewGroup(cfg)
 		if err != nil {
 			return nil, err
@@ -70,6 +75,9 @@ func (g *Group) Destruct() error {
 	g.mu.Unlock()
 	if up == nil {
 		return nil
+	}
+	if g.cfg.Trace != nil {
+		defer spans.done()
 	}
 	return up.Close()
 }

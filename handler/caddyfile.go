@@ -48,6 +48,7 @@ import (
 //			max_waiting   <number>
 //			request_timeout <duration>
 //			strict_answers
+//			tracing
 //			max_age       <duration>|off
 //			idle          <duration>
 //			connections   <min> [<max>]
@@ -171,6 +172,7 @@ func (u *Upstream) unmarshal(d *caddyfile.Dispenser) error {
 		"max_waiting":     directive.One("1000", directive.Int(&u.MaxWaiting)),
 		"request_timeout": directive.One("30s", directive.Duration(&u.RequestTimeout)),
 		"strict_answers":  directive.Flag(&u.StrictAnswers),
+		"tracing":         directive.Flag(&u.Tracing),
 		"max_age":         directive.One("1h", durationOrOff(&u.MaxAge)),
 		"idle":            directive.One("10m", directive.Duration(&u.Idle)),
 		"connections": func(d *caddyfile.Dispenser) error {

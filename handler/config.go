@@ -96,6 +96,8 @@ type Upstream struct {
 	// Request pooling: a link whose backend answers with another command than it was asked with is ended. For protocols whose answers repeat the command. Default: any
 	// command will do.
 	StrictAnswers bool `json:"strict_answers,omitempty"`
+	// Request pooling: make a span of each request, for OpenTelemetry. Default: false.
+	Tracing bool `json:"tracing,omitempty"`
 	// Request pooling: how old a link may be, give or take a fifth, before another takes its place; negative: no limit. Default: 1h.
 	MaxAge caddy.Duration `json:"max_age,omitempty"`
 	// Request pooling: how long a link above the minimum may have nothing to do before it is closed. Default: 10m.

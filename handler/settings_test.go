@@ -271,6 +271,7 @@ func TestMistakesInJSON(t *testing.T) {
 		{"no port", `{"upstream": {"backends": ["backend:99999"]}}`, `upstream: backend "backend:99999" has no valid port: a number from 1 to 65535`},
 		{"port 0", `{"upstream": {"backends": ["backend:0"]}}`, `upstream: backend "backend:0" has no valid port: a number from 1 to 65535`},
 		{"a backend twice", `{"upstream": {"backends": ["a:1", "a:1"]}}`, "upstream: backend a:1 is named twice: name it once"},
+		{"tracing", `{` + up + `, "tracing": true}}`, "upstream: tracing makes a span of each request, which only pooling request tells apart: add `pooling request`, or remove tracing"},
 		{"pooling", `{` + up + `, "pooling": "some"}}`, `upstream: unknown pooling "some": session or request`},
 		{"policy", `{` + up + `, "policy": "best"}}`, `upstream: unknown policy "best": one of client_hash, first, health, ip_hash, least_conn, random, round_robin`},
 		{"on_loss", `{` + up + `, "on_loss": "cry"}}`, `upstream: unknown on_loss "cry": keep or close`},

@@ -36,6 +36,12 @@ func (h *Handler) compileUpstream(s *settings, u *Upstream, name string) (*targe
 		}
 		t.maxAsks = cfg.WithDefaults().MaxInflight
 	}
+	if u.Tracing {
+		if cfg.Pooling != upstream.Request {
+			return nil, fmt.Errorf("tracing makes a span of each request, which only pooling request tells apart: add `pooling request`, or remove tracing")
+		}
+		cfg.Trace = gateway.Trace(s.name, name)
+	}
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}

@@ -102,6 +102,9 @@ type Config struct {
 	// Notify is told when the state of a backend changes, one change after the other, by whichever goroutine brought it about. It must not block, nor call the group.
 	// nil: nobody is.
 	Notify func(Event)
+	// Trace is told of each request under request pooling, once, when it was answered or can be no more, by the goroutine that reads the link. It must not block, nor
+	// call the group. nil: nobody is, at no cost.
+	Trace func(Exchange)
 	// Dial replaces the dialler, for tests and proxies. It must return when its context ends: Group.Close waits for it. nil: net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }

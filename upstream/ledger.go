@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/wire"
@@ -19,6 +21,8 @@ type ledger interface {
 	answered(f *wire.Frame) (by *pooled, at time.Time, err error)
 	// late returns those who asked before the given time, and then maybe others; each at least once.
 	late(before time.Time) []*pooled
+	// all returns what is unanswered, in no order.
+	all() []asking
 	// clear strikes out all, and returns how many each had asked.
 	clear() map[*pooled]int
 	// open is how many requests are unanswered, or at least whether any is.
@@ -77,6 +81,13 @@ func (o *inOrderOf) late(before time.Time) (who []*pooled) {
 		who = append(who, a.by)
 	}
 	return who
+}
+
+func (o *inOrderOf) all() (all []asking) {
+	for i := range o.len() {
+		all = append(all, *o.at(i))
+	}
+	return all
 }
 
 func (o *inOrderOf) clear() map[*pooled]int {
@@ -163,6 +174,8 @@ func (l *byID) late(before time.Time) (who []*pooled) {
 	}
 	return who
 }
+
+func (l *byID) all() []asking { return slices.Collect(maps.Values(l.asked)) }
 
 func (l *byID) clear() map[*pooled]int {
 	who := make(map[*pooled]int)

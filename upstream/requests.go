@@ -212,7 +212,7 @@ func (g *Group) sweep() {
 
 // sharedEnded is called when a shared link is no more: those it owes an answer end, all others go on over other links.
 func (g *Group) sharedEnded(s *shared, err error) {
-	orphans := s.orphans()
+	orphans := s.orphans(err)
 	b := s.b
 	g.mu.Lock()
 	now := time.Now()

@@ -106,6 +106,7 @@ func (s *shared) Frame(piece []byte, start, end int, f *wire.Frame) {
 		s.read = time.Now()
 	}
 	s.took.observe(s.read.Sub(at), &s.b.requests)
+	s.traceAnswer(by, f.Cmd, at)
 	if by != s.to || start != s.end {
 		s.deliver(piece)
 		s.to, s.start = by, start
@@ -190,13 +191,19 @@ func (s *shared) retire(now time.Time) {
 	}
 }
 
-// orphans returns those whose requests can no longer be answered, and how many each has. The link has ended.
-func (s *shared) orphans() map[*pooled]int {
+// orphans returns those whose requests can no longer be answered, and how many each has. The link has ended, for the cause given.
+func (s *shared) orphans(cause error) map[*pooled]int {
+	var all []asking
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.dead = true
 	s.reckon()
-	return s.ledger.clear()
+	if s.g.cfg.Trace != nil {
+		all = s.ledger.all()
+	}
+	who := s.ledger.clear()
+	s.mu.Unlock()
+	s.traceOrphans(all, cause)
+	return who
 }
 
 // late returns those who have waited for an answer since before the given time.

@@ -20,7 +20,7 @@
 //	client.go    whom it is for
 //	link.go      one connection to a backend
 //	reasons.go   why a link ended
-//	events.go    what changes, for who wants to be told
+//	events.go    what changes, for who wants to be told; trace.go, what became of requests
 //	stat.go      a snapshot of all of it; times.go, how long things took
 //
 // Dials belong to the group, not to who asked: a link that was dialled for a client that has gone serves the next one. A backend's health is judged by dials and by

@@ -7,6 +7,7 @@
 //	caddy_test.go      a Caddy process: configuration, start, reload, stop
 //	observe_test.go    what it says of itself: metrics, log, memory
 //	prometheus_test.go a Prometheus that scrapes it; the dashboard
+//	tracing_test.go    a collector of its spans
 //	access_log_test.go what it logs of each connection
 //	events_test.go     what subscribers to its events are told
 //	device_test.go     a client
