@@ -55,6 +55,9 @@ type Conn interface {
 	// Held returns how many bytes of memory the connection's buffers take: for what was read and not used, and what is unsent. It is right to within one buffer that is
 	// in hand.
 	Held() int
+	// Socket calls do with the TCP connection at the bottom, to set its options, and returns what do returns. It may be one made for the call: do must not keep it. Where
+	// there is none to be found, or the connection is closed, do is not called.
+	Socket(do func(*net.TCPConn) error) error
 	// NetConn returns the connection underneath, for its addresses and, on the goroutine driver, its socket options. It must not be read, written
 	// or closed.
 	NetConn() net.Conn

@@ -13,6 +13,11 @@ type Lease interface {
 	Waiting() bool
 	// Held returns how many bytes of memory those frames take.
 	Held() int
+	// Settled says whether all that was sent has gone to a link, and all that was asked is answered, to the end of the call of Peer.Frames.
+	Settled() bool
+	// Withdraw ends the lease, as Close does, unless something that went to a link is unanswered: then it does nothing and returns false. held is what waited for a
+	// link, and has gone nowhere: it is the caller's, to be sent by another lease.
+	Withdraw() (held []byte, ok bool)
 	// Backend returns the backend that serves the client now; "": none does.
 	Backend() string
 	// Close ends the lease: the client has gone. What went to a link is still sent to the backend, within the two seconds of a client.Conn; what waits for a link is

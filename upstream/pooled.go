@@ -22,6 +22,8 @@ type pooled struct {
 	kept  atomic.Int64 // requests in held
 	ended atomic.Bool  // set with mu held
 
+	delivering atomic.Int32 // calls of the peer's Frames under way
+
 	mu     sync.Mutex // guards all below; taken after the group's lock, before a link's
 	link   *shared    // the last one; nil: none yet
 	pinned bool       // the last frames asked nothing: nothing will tell that they were read
@@ -126,6 +128,8 @@ func (l *pooled) deliver(frames []byte, n int) {
 	if l.ended.Load() {
 		return
 	}
+	l.delivering.Add(1) // first: who asks whether all is answered must not miss what is on its way
+	defer l.delivering.Add(-1)
 	l.answered(n)
 	if l.peer.Frames(frames, n) {
 		l.end(ErrSlow)
@@ -179,12 +183,17 @@ func (l *pooled) finish() (first bool) {
 		l.mu.Unlock()
 		return false
 	}
+	l.finishLocked()
+	return true
+}
+
+// finishLocked ends the lease. l.mu is held, and given up.
+func (l *pooled) finishLocked() {
 	l.ended.Store(true)
 	l.link, l.held, l.runs = nil, nil, nil
 	l.holds.set(0)
 	l.mu.Unlock()
 	l.g.forget(l)
-	return true
 }
 
 // lost is told that n of its requests can no longer be answered.

@@ -32,6 +32,8 @@ type session struct {
 	// finds no other unanswered is timed: so answers need not be told apart, and a client that has many requests on their way costs no look at the clock for each.
 	first atomic.Int64
 
+	delivering atomic.Int32 // calls of the peer's Frames under way
+
 	ended atomic.Bool // set with mu held
 	again bool        // it waits for a link because the one it had died young; guarded by the group's lock
 
@@ -126,6 +128,12 @@ func (l *session) finish() (first bool) {
 		l.mu.Unlock()
 		return false
 	}
+	l.finishLocked()
+	return true
+}
+
+// finishLocked ends the lease. l.mu is held, and given up.
+func (l *session) finishLocked() {
 	l.ended.Store(true)
 	link := l.link
 	l.link, l.held = nil, nil
@@ -135,7 +143,6 @@ func (l *session) finish() (first bool) {
 	if link != nil {
 		link.conn.Close(errReleased)
 	}
-	return true
 }
 
 // take gives the lease a link, which gets the frames that waited. A lease that has ended closes it: a link that was ever a client's is no other's.
@@ -199,6 +206,8 @@ func (l *session) deliver(frames []byte, n count) (full bool) {
 	if l.ended.Load() {
 		return false
 	}
+	l.delivering.Add(1) // first: who asks whether all is answered must not miss what is on its way
+	defer l.delivering.Add(-1)
 	l.answered(n.answers)
 	return l.peer.Frames(frames, n.frames)
 }

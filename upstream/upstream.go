@@ -18,6 +18,7 @@
 //	             backup.go bounds what their backups take, pause.go cuts pauses short
 //	lease.go     one client's hold on the group
 //	client.go    whom it is for
+//	withdraw.go  its end at a moment when nothing is unanswered
 //	link.go      one connection to a backend
 //	reasons.go   why a link ended
 //	events.go    what changes, for who wants to be told; trace.go, what became of requests
