@@ -47,6 +47,7 @@ func endpoints() []endpoint {
 		upstreamEndpoints,
 		connectionEndpoints,
 		closedEndpoints,
+		drainEndpoints,
 	)
 }
 

@@ -27,8 +27,10 @@ type connectionView struct {
 	FramesOut  uint64     `json:"frames_out"`
 	BytesIn    uint64     `json:"bytes_in"`
 	BytesOut   uint64     `json:"bytes_out"`
-	Pending    int        `json:"pending"`    // bytes unsent to the client
-	Unanswered int        `json:"unanswered"` // requests of the client
+	Pending    int        `json:"pending"`              // bytes unsent to the client
+	Unanswered int        `json:"unanswered"`           // requests of the client
+	Generation uint64     `json:"generation,omitempty"` // of its settings
+	Differs    []string   `json:"differs,omitempty"`    // what of the settings in force it has not adopted
 	Upstreams  []linkView `json:"upstreams,omitempty"`
 }
 
@@ -44,7 +46,7 @@ func (i *Info) view(handler string) connectionView {
 		ID: i.ID.String(), Handler: handler, Remote: text(i.Remote), Local: text(i.Local), TLSSubject: i.TLSSubject, State: i.State,
 		Since: i.Since.UTC(), LastFrame: moment(i.LastFrame), LastHeard: moment(i.LastHeard), RTT: i.RTT.Seconds(),
 		FramesIn: i.FramesIn, FramesOut: i.FramesOut, BytesIn: i.BytesIn, BytesOut: i.BytesOut,
-		Pending: max(0, i.Unsent), Unanswered: i.Unanswered,
+		Pending: max(0, i.Unsent), Unanswered: i.Unanswered, Generation: i.Generation, Differs: i.Differs,
 	}
 	for _, l := range i.Links {
 		v.Upstreams = append(v.Upstreams, linkView(l))

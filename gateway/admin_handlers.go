@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -27,6 +29,18 @@ type handlerView struct {
 	FramesOut   uint64 `json:"frames_out"`         // and to them
 	BytesIn     uint64 `json:"bytes_in"`           // control frames included
 	BytesOut    uint64 `json:"bytes_out"`
+
+	Generation  uint64           `json:"generation,omitempty"`       // of the configuration in force; missing: none has the handler
+	Since       *time.Time       `json:"generation_since,omitempty"` // when it came into force
+	Generations []generationView `json:"generations"`                // of the connections, the newest first
+	Draining    bool             `json:"draining"`
+}
+
+// generationView is how many connections have the settings of one configuration, and the same of those in force that they have not adopted.
+type generationView struct {
+	Generation  uint64   `json:"generation"`
+	Differs     []string `json:"differs,omitempty"` // what they have not adopted: format, upstream
+	Connections int      `json:"connections"`
 }
 
 func getHandlers(w http.ResponseWriter, _ *http.Request) error {
@@ -49,10 +63,36 @@ func allLives() []*Live {
 }
 
 func (l *Live) view() handlerView {
-	return handlerView{
+	v := handlerView{
 		Handler: l.Name, Connections: l.Open(), Opened: total(l.Opened),
 		FramesIn: total(l.FramesIn), FramesOut: total(l.FramesOut), BytesIn: total(l.BytesIn), BytesOut: total(l.BytesOut),
+		Generations: l.generations(), Draining: l.Draining(),
 	}
+	if g := l.Current(); g != nil {
+		v.Generation, v.Since = g.ID, moment(g.Since)
+	}
+	return v
+}
+
+// generations counts the connections by what settings they have.
+func (l *Live) generations() []generationView {
+	type kind struct {
+		id      uint64
+		differs string
+	}
+	count := make(map[kind]int)
+	for e := range walk([]*Live{l}, 0) {
+		id, differs := e.conn.Generation()
+		count[kind{id, strings.Join(differs, " ")}]++
+	}
+	all := []generationView{}
+	for k, n := range count {
+		all = append(all, generationView{k.id, strings.Fields(k.differs), n})
+	}
+	slices.SortFunc(all, func(a, b generationView) int {
+		return cmp.Or(cmp.Compare(b.Generation, a.Generation), slices.Compare(a.Differs, b.Differs))
+	})
+	return all
 }
 
 // total reads a counter.

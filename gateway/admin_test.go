@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -81,10 +82,10 @@ func TestGetHandlers(t *testing.T) {
 		}
 	}
 	want := []handlerView{
-		{Handler: t.Name() + "/a", Connections: 1, Opened: 2, FramesIn: 3, FramesOut: 4, BytesIn: 5, BytesOut: 6},
-		{Handler: t.Name() + "/b"},
+		{Handler: t.Name() + "/a", Connections: 1, Opened: 2, FramesIn: 3, FramesOut: 4, BytesIn: 5, BytesOut: 6, Generations: []generationView{}},
+		{Handler: t.Name() + "/b", Generations: []generationView{}},
 	}
-	if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+	if len(got) != 2 || !reflect.DeepEqual(got[0], want[0]) || !reflect.DeepEqual(got[1], want[1]) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,14 +22,17 @@ type App struct {
 	Formats map[string]*Format `json:"formats,omitempty"`
 
 	Ceiling
+	Draining
 
 	formats map[string]*wire.Format // declared, by name
 
+	id          uint64 // counts the configurations of this process
 	output      output
 	subscribers *subscribers // to its events; nil: it was not provisioned
 
 	mu     sync.Mutex // guards all below; handlers are provisioned one after the other, but nobody promises that
 	names  map[string]struct{}
+	offers []offer
 	groups []*Group
 	doors  doors
 }
@@ -40,8 +44,9 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision compiles the formats, and takes the configuration's logger and its subscribers to events.
 func (a *App) Provision(ctx caddy.Context) (err error) {
+	a.id = configurationsSeen.Add(1)
 	a.output = output{log: ctx.Slogger().Handler(), access: ctx.Logger().Named("access")}
-	if err := a.Ceiling.validate(); err != nil {
+	if err := errors.Join(a.Ceiling.validate(), a.Draining.validate()); err != nil {
 		return err
 	}
 	if a.subscribers, err = subscribe(ctx); err != nil {
@@ -108,11 +113,24 @@ func (a *App) Start() error {
 	}
 	current.push(&a.output)
 	a.enforce()
+	inForce.start(a)
 	return nil
 }
 
-// Stop gives the log and the subscribers back. All else that must end, ends with the last that uses it.
+// Stop drains the handlers that no configuration has any more, or all where the process ends: it waits for that, and for nothing else. Then it gives the log and the
+// subscribers back. All else that must end, ends with the last that uses it.
 func (a *App) Stop() error {
+	gone, next := inForce.stop(a)
+	if next == nil {
+		next = a
+	}
+	if caddy.Exiting() {
+		drainForExit(next.schedule())
+	} else {
+		for _, l := range gone {
+			l.startDrain(drainGone, next.schedule())
+		}
+	}
 	a.relent()
 	if caddy.Exiting() {
 		spans.flush()

@@ -35,6 +35,8 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //
 //	gopr {
 //		memory <size>
+//		grace <duration>
+//		drain <duration>
 //		format <name> {
 //			byte_order   big|little
 //			header       <bytes>
@@ -70,13 +72,13 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("gopr takes a block, not %q: write `gopr { … }`", d.Val())
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if is, err := a.Ceiling.unmarshal(d); err != nil {
+		if is, err := a.option(d); err != nil {
 			return err
 		} else if is {
 			continue
 		}
 		if d.Val() != "format" {
-			return d.Errf("gopr has no option %q; it has format, memory", d.Val())
+			return d.Errf("gopr has no option %q; it has drain, format, grace, memory", d.Val())
 		}
 		args := d.RemainingArgs()
 		if len(args) != 1 {
@@ -99,6 +101,14 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		a.Formats[args[0]] = f
 	}
 	return nil
+}
+
+// option reads the option at hand, if it is one that has a type of its own.
+func (a *App) option(d *caddyfile.Dispenser) (is bool, err error) {
+	if is, err = a.Ceiling.unmarshal(d); is || err != nil {
+		return is, err
+	}
+	return a.Draining.unmarshal(d)
 }
 
 func (f *Format) unmarshal(d *caddyfile.Dispenser) error {

@@ -24,6 +24,12 @@ type Conn interface {
 	Recent() []Frame
 	// End closes the connection soon, for the reason given.
 	End(reason string)
+	// Generation returns Info's Generation and Differs.
+	Generation() (id uint64, differs []string)
+	// Renew has the connection look for new settings soon.
+	Renew()
+	// Leave has the connection end, for ReasonDraining, with the answer to its last request; nothing more is read from the client.
+	Leave()
 }
 
 // ReasonKilled is what a connection ends for when an operator says so.
@@ -60,7 +66,9 @@ type Info struct {
 	BytesIn, BytesOut   uint64
 	Unsent              int
 	Unanswered          int
-	Links               []Link // to backends; none: the gateway has answered all itself
+	Generation          uint64   // of the configuration whose settings it has; see App.Generation
+	Differs             []string // what of the settings in force it has not adopted: format, upstream
+	Links               []Link   // to backends; none: the gateway has answered all itself
 }
 
 // Link is what a connection has of a group of backends.

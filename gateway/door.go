@@ -44,7 +44,10 @@ func (l *Live) Enter(rules *Rules, remote net.Addr, now time.Time) (p *Pass, ref
 		addr, known = who(remote)
 	}
 	counted := known && rules.PerAddress > 0
-	if known {
+	switch {
+	case l.Draining():
+		refused = ReasonDraining
+	case known:
 		refused = l.door.enter(rules, addr, now)
 	}
 	if refused == "" && memory.short() {

@@ -15,6 +15,8 @@
 //	live.go      what all handlers of one name share: connections, counts
 //	conn.go      what is known of a connection; registry.go: those that live, closed.go: those that have ended
 //	filter.go    which of them are meant; filter_live.go: of those that live
+//	generation.go  settings by the name of their handler: the configuration in force
+//	drain.go     nobody new, and those that are there sent away in their time; drain_config.go, how; exit.go, when the process ends
 //	group.go     upstream groups, the same one for the same name and settings
 //	metrics.go   caddy_gopr_* on Caddy's registry: metrics_clients.go, of clients; metrics_upstreams.go, of backends
 //	listener.go  the network type gopr/: listening sockets that outlive configurations

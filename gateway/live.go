@@ -15,7 +15,9 @@ type Live struct {
 	Name  string
 	Quiet Quiet // for the log lines of this name
 
-	open atomic.Int64
+	open    atomic.Int64
+	current atomic.Pointer[Generation]
+	drain   drain
 
 	door door
 
@@ -64,7 +66,10 @@ func newLive(name string) *Live {
 }
 
 // Destruct is called when the last user is gone. The counters stay where they are, as counters do.
-func (l *Live) Destruct() error { return nil }
+func (l *Live) Destruct() error {
+	drainingNow.DeleteLabelValues(l.Name)
+	return nil
+}
 
 // Admit counts a connection in, unless there are limit already. limit 0: no limit. What was admitted must be dismissed.
 func (l *Live) Admit(limit int) bool {

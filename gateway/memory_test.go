@@ -21,7 +21,10 @@ type weighted struct {
 
 func (w *weighted) ID() ConnID               { return w.id }
 func (w *weighted) Weight() (int, time.Time) { return w.held, w.heard }
-func (w *weighted) End(reason string)        { *w.ended = append(*w.ended, w.name+" "+reason) }
+func (*weighted) Renew()                     {}
+func (*weighted) Leave()                     {}
+
+func (w *weighted) End(reason string) { *w.ended = append(*w.ended, w.name+" "+reason) }
 
 // TestRelieve: who goes first when memory is short, and that no more go than must.
 func TestRelieve(t *testing.T) {

@@ -20,6 +20,8 @@ var (
 
 	acceptErrors = counter("accept_errors_total", "Accepts on listeners of the network gopr that failed and were tried again.").WithLabelValues()
 
+	drainingNow = gauge("draining", "Whether a handler drains (1): nobody is let in, and those that are in are sent away.", "handler")
+
 	lasted = histograms("connection_duration_seconds", "How long client connections lasted.", lifetimes, "handler")
 	rtt    = histograms("rtt_seconds", "Round trips of the gateway's own pings to clients.", seconds(upstream.TimeBounds[:]), "handler")
 	beats  = counter("heartbeats_total", "The gateway's own pings to clients, by outcome.", "handler", "outcome")
@@ -31,7 +33,7 @@ var (
 
 	clientMetrics = []prometheus.Collector{
 		connections, opened, closed, frames, bytes, rejects, pongs, delays,
-		acceptErrors,
+		acceptErrors, drainingNow,
 		lasted, rtt, beats,
 		pending{},
 		memoryUsed, memoryCeiling,

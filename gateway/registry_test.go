@@ -25,6 +25,10 @@ func (c *client) Recent() []Frame          { return c.recent }
 func (c *client) Pending() (int, bool)     { return c.info.Unsent, false }
 func (c *client) Weight() (int, time.Time) { return c.info.Unsent, c.info.LastHeard }
 
+func (*client) Renew()                         {}
+func (*client) Generation() (uint64, []string) { return 0, nil }
+func (*client) Leave()                         {}
+
 func (c *client) End(reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

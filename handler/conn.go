@@ -17,7 +17,6 @@ import (
 type conn struct {
 	// Set before Serve, never changed.
 	t     transport.Conn
-	s     *settings
 	live  *gateway.Live
 	id    gateway.ConnID
 	since time.Time
@@ -26,6 +25,10 @@ type conn struct {
 	leases leases // of groups of backends; what a backend sends, and what follows from it, may come before its lease is among them
 
 	// The connection's goroutine owns these.
+	s        *settings           // the newest of the handler's name that it could adopt
+	seen     *gateway.Generation // the one in force when it looked last
+	half     bool                // a frame has begun and not ended: it is judged by the settings that it was begun under
+	moving   moving
 	watch    keepalive.Watch
 	pinger   keepalive.Pinger
 	skip     int       // bytes of a dropped frame still to come
@@ -40,6 +43,9 @@ type conn struct {
 	// when all others are clear too. A resume that comes before the pause prevents it, so none is lost.
 	ownFull   atomic.Bool
 	lingering atomic.Bool // the client will send no more, and waits for answers
+	leaving   atomic.Bool // nothing more is read from the client, which goes with its last answer
+
+	generation generation
 
 	framesIn, framesOut atomic.Uint64
 	bytesIn, bytesOut   atomic.Uint64
@@ -54,11 +60,9 @@ var errProbe = errors.New("no pong to the gateway's ping")
 // linger is how long a client that has closed its sending side may wait for the answers to what it asked.
 const linger = 10 * time.Second
 
-// lingerLook is how often such a client is looked at: an answer wakes it, but nothing tells that frames which ask nothing have gone.
-const lingerLook = 100 * time.Millisecond
-
 func newConn(nc net.Conn, s *settings, live *gateway.Live, now time.Time) *conn {
 	c := &conn{s: s, live: live, id: gateway.NewConnID(), since: now}
+	c.generation.id.Store(s.generation)
 	c.watch.Start(&s.limits, now)
 	if s.probe != nil {
 		c.pinger.Start(s.probe, now)
@@ -71,6 +75,7 @@ func newConn(nc net.Conn, s *settings, live *gateway.Live, now time.Time) *conn 
 // there is a frame for them.
 func (c *conn) connect(of upstream.Client) (release func(), err error) {
 	c.leases.tls = of.TLS
+	c.renew(c.since) // before the first lease: the handler's instance may be that of an older configuration
 	if c.s.upstream != nil {
 		if _, err := c.leases.of(c, c.s.upstream); err != nil {
 			return nil, err
@@ -134,7 +139,7 @@ func (c *conn) EOF(now time.Time) transport.Next {
 	}
 	c.lingering.Store(true)
 	c.watch.Start(&keepalive.Limits{Idle: linger}, now)
-	c.look = now.Add(lingerLook)
+	c.look = now.Add(c.lookAgain())
 	if c.leases.settled() { // the last answer came between
 		return transport.Close
 	}
@@ -150,12 +155,16 @@ func (c *conn) Tick(now time.Time) transport.Next {
 		if c.leases.settled() || c.watch.Check(now) != nil {
 			return transport.Close
 		}
-		c.look = now.Add(lingerLook)
+		c.look = now.Add(c.lookAgain())
 		return transport.More
-	case c.held:
-		c.relent(now)
-		return transport.Pause
-	case c.tooSlow(now):
+	case c.leaving.Load() && !c.half:
+		return c.depart(now)
+	case !c.half || c.held: // what is held may be held for settings of before
+		if next := c.lookUp(now); next != transport.More {
+			return next
+		}
+	}
+	if c.tooSlow(now) {
 		return c.fail(errFirstFrame)
 	}
 	if err := c.watch.Check(now); err != nil {
@@ -178,8 +187,10 @@ func (c *conn) Deadline() time.Time {
 	switch {
 	case c.lingering.Load():
 		return keepalive.Earliest(c.watch.Deadline(), c.look)
+	case c.held && c.leaving.Load():
+		return c.look
 	case c.held:
-		return c.flow.until
+		return keepalive.Earliest(c.flow.until, c.moving.look)
 	}
 	at := c.watch.Deadline()
 	if !c.spoken && c.s.first > 0 {

@@ -12,7 +12,8 @@ import (
 // gathers for itself.
 type piece struct {
 	b       []byte
-	frames  int // application frames of the piece
+	look    bool // the connection is to look up at the next frame boundary
+	frames  int  // application frames of the piece
 	pongs   int
 	echoes  int
 	allow   allow   // what the client's rates leave it
@@ -37,14 +38,18 @@ func (c *conn) Data(now time.Time, b []byte) (used int, next transport.Next) {
 		c.resume(now)
 	}
 	c.ownFull.Store(false)
-	p := piece{b: b, allow: c.flow.allow(c.s.rates, now.Sub(c.since))}
+	if !c.half {
+		if next := c.boundary(now); next != transport.More {
+			return 0, next
+		}
+	}
+	p := piece{b: b, look: c.half && c.called(), allow: c.flow.allow(c.s.rates, now.Sub(c.since))}
 	used, next = c.walk(&p, now)
+	c.half = next == transport.More && (used < len(b) || c.skip > 0)
 	c.note(now, &p, used < len(b) || c.skip > 0)
 	c.count(&p, used)
 	c.rec.in(now, &p.recent)
-	for _, h := range c.leases.all() {
-		h.forward()
-	}
+	c.forward()
 	c.answer(&p)
 	if c.s.rates != nil && next == transport.More {
 		next = c.charge(&p, used, now)
@@ -54,6 +59,13 @@ func (c *conn) Data(now time.Time, b []byte) (used int, next transport.Next) {
 		next = transport.Pause
 	}
 	return used, next
+}
+
+// forward sends what was gathered for backends.
+func (c *conn) forward() {
+	for _, h := range c.leases.all() {
+		h.forward()
+	}
 }
 
 // walk cuts the piece into frames and sorts them.
@@ -98,6 +110,13 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 		p.recent.frame(kind, &f)
 		p.whole = true
 		used += n
+		if p.look { // the frame that had begun has ended
+			p.look = false
+			c.forward()
+			if next := c.boundary(now); next != transport.More {
+				return used, next
+			}
+		}
 	}
 }
 
@@ -106,19 +125,18 @@ func (c *conn) take(p *piece, start, end int, f *wire.Frame) error {
 	if c.s.commands != nil && !c.s.commands.Contains(f.Cmd) { // a heartbeat's command, and not a heartbeat
 		return c.s.notAllowed(f)
 	}
-	to := c.s.route(f.Cmd)
-	if to == nil {
+	h, err := c.holdFor(f)
+	if err != nil {
+		return err
+	}
+	if h == nil {
 		if !c.s.echo { // there are routes, and none is the frame's
 			return c.s.notAllowed(f)
 		}
 		c.echo(p, f)
 		return nil
 	}
-	h, err := c.leases.of(c, to)
-	if err != nil {
-		return err
-	}
-	if to.translator == nil {
+	if h.to.translator == nil {
 		h.pass(p.b, start, end, f)
 	} else if err := h.translate(f); err != nil {
 		return err

@@ -21,6 +21,8 @@
 //	frames.go         a piece of the stream, frame by frame; part.go, what of it goes to one group
 //	reject.go         what becomes of frames that are not accepted
 //	peer.go           the connection as the upstream sees it
+//	adopt.go          new settings for a connection that lives; move.go, its way to other backends; generation.go, what it shows of that
+//	leave.go          its end in a drain
 //	reasons.go        why connections end: metric labels and log lines
 //	socket.go         which connection there is under Caddy's
 package handler
@@ -64,6 +66,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.settings = s
 	app.Door(s.name, &s.rules)
 	h.live = gateway.AcquireLive(s.name)
+	app.Offer(h.live, s)
 	for _, t := range s.targets() {
 		group := t.acquire()
 		h.groups = append(h.groups, group)

@@ -15,6 +15,7 @@ func (c *conn) Info() gateway.Info {
 		ID: c.id, Remote: c.t.NetConn().RemoteAddr(), Local: c.t.NetConn().LocalAddr(), TLSSubject: c.by, Since: c.since,
 		FramesIn: c.framesIn.Load(), FramesOut: c.framesOut.Load(), BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
 		RTT: time.Duration(c.rtt.Load()), Unsent: c.t.Unsent(),
+		Generation: c.generation.id.Load(), Differs: c.generation.differs(),
 	}
 	i.LastHeard, i.LastFrame = c.rec.times()
 	waiting := false
@@ -33,6 +34,8 @@ func (c *conn) state(i *gateway.Info, waiting bool) string {
 	switch {
 	case c.ended.Load() != nil:
 		return gateway.StateClosing
+	case c.leaving.Load():
+		return gateway.StateDraining
 	case c.lingering.Load():
 		return gateway.StateLeaving
 	case waiting:

@@ -19,12 +19,18 @@ type leases struct {
 
 // hold is a connection's lease of one group, and the upstream.Peer of that lease.
 type hold struct {
-	c     *conn
-	to    *target
-	group *gateway.Group
-	lease upstream.Lease
-	debts debts       // under translation: requests that the backend has not answered
-	full  atomic.Bool // the backend does not take more. It is set before the Send that finds it out, and cleared by Room
+	c       *conn
+	to      *target
+	group   *gateway.Group
+	lease   upstream.Lease
+	dialect atomic.Pointer[dialect] // the client's
+	debts   debts                   // under translation: requests that the backend has not answered
+
+	// The connection's goroutine owns these.
+	of    *target   // what it is to the settings of the connection, or, where it is stale, was
+	stale *settings // whose it was, of those before a reload; nil: it is not stale
+
+	full atomic.Bool // the backend does not take more. It is set before the Send that finds it out, and cleared by Room
 
 	part // what of the piece at hand goes there; the connection's goroutine owns it
 }
@@ -40,7 +46,7 @@ func (l *leases) all() []*hold {
 // of returns the connection's hold on a target's group.
 func (l *leases) of(c *conn, to *target) (*hold, error) {
 	for _, h := range l.all() {
-		if h.to == to {
+		if h.of == to {
 			return h, nil
 		}
 	}
@@ -55,7 +61,8 @@ func (l *leases) take(c *conn, to *target) (*hold, error) {
 		gateway.ReleaseGroup(group)
 		return nil, err
 	}
-	h := &hold{c: c, to: to, group: group}
+	h := &hold{c: c, to: to, of: to, group: group}
+	h.dialect.Store(&c.s.dialect)
 	h.lease = up.Lease(h, l.clientOf(c))
 	old := l.all()
 	holds := append(old[:len(old):len(old)], h)
@@ -68,6 +75,18 @@ func (l *leases) take(c *conn, to *target) (*hold, error) {
 func (l *leases) clientOf(c *conn) upstream.Client {
 	nc := c.t.NetConn()
 	return upstream.Client{Source: nc.RemoteAddr(), Local: nc.LocalAddr(), TLS: l.tls}
+}
+
+// drop gives up a hold whose lease has ended.
+func (l *leases) drop(h *hold) {
+	var holds []*hold
+	for _, other := range l.all() {
+		if other != h {
+			holds = append(holds, other)
+		}
+	}
+	l.holds.Store(&holds)
+	go gateway.ReleaseGroup(h.group) // the last one closes the group, which takes as long as the last words of its links
 }
 
 // release ends all holds. Nothing may be added any more.
@@ -103,10 +122,20 @@ func (l *leases) unanswered() (n int) {
 	return n
 }
 
+// waiting says whether frames wait for a link.
+func (l *leases) waiting() bool {
+	for _, h := range l.all() {
+		if h.lease.Waiting() {
+			return true
+		}
+	}
+	return false
+}
+
 // settled says whether all that the client sent has gone to a backend, and all that it asked is answered.
 func (l *leases) settled() bool {
 	for _, h := range l.all() {
-		if h.lease.Unanswered() > 0 || h.lease.Waiting() {
+		if !h.lease.Settled() {
 			return false
 		}
 	}

@@ -20,8 +20,8 @@ func (h *hold) Frames(run []byte, n int) (full bool) {
 		return false // the connection is ending; the backend must not be stopped for it
 	}
 	c.out(n, len(run))
-	c.rec.out(&c.s.dialect, run, n)
-	if c.lingering.Load() && c.leases.unanswered() == 0 {
+	c.rec.out(h.dialect.Load(), run, n)
+	if (c.lingering.Load() || c.leaving.Load()) && c.leases.unanswered() == 0 {
 		c.t.Wake()
 	}
 	return full
@@ -30,6 +30,7 @@ func (h *hold) Frames(run []byte, n int) (full bool) {
 // translateBack appends frames of the backend in the client's format.
 func (h *hold) translateBack(to *[]byte, run []byte) error {
 	var f wire.Frame
+	client := h.dialect.Load()
 	for len(run) > 0 {
 		n, err := h.to.translator.dec.Next(run, &f)
 		if err != nil {
@@ -40,7 +41,7 @@ func (h *hold) translateBack(to *[]byte, run []byte) error {
 		if err != nil {
 			return err
 		}
-		if h.c.s.isPing(&out) || h.c.s.isPong(&out) {
+		if client.isPing(&out) || client.isPong(&out) {
 			return t.heartbeat(&out)
 		}
 		*to = b

@@ -77,6 +77,8 @@ func endingOf(err error) ending {
 		return ending{reason: reasonFrameRate}
 	case errors.Is(err, errByteRate):
 		return ending{reason: reasonByteRate}
+	case errors.Is(err, errDraining):
+		return ending{reason: gateway.ReasonDraining}
 	case errors.Is(err, errProbe):
 		return ending{reason: reasonHeartbeat}
 	case errors.Is(err, transport.ErrWriteTimeout):
@@ -92,7 +94,7 @@ type logging struct{ live *gateway.Live }
 func (l logging) ended(remote net.Addr, e ending, i gateway.Info) {
 	level := slog.LevelDebug
 	switch e.reason {
-	case reasonEOF, reasonNetwork, reasonKilled: // a network's daily life
+	case reasonEOF, reasonNetwork, reasonKilled, gateway.ReasonDraining: // a network's daily life
 	default:
 		level = slog.LevelWarn
 	}

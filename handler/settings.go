@@ -24,23 +24,25 @@ const (
 
 // settings is a handler's configuration, compiled. It is never changed: connections share it, and outlive the handler with it.
 type settings struct {
-	name      string
-	dialect   // of the clients
-	dec       *wire.Decoder
-	commands  *wire.CommandSet // what the application may use; nil: all
-	cmdOffset int              // where a frame has its command
-	drop      bool
-	echo      bool
-	accessLog bool
-	rules     gateway.Rules // of the door
-	limits    keepalive.Limits
-	first     time.Duration        // for the first frame; 0: no limit of its own
-	rates     *rates               // nil: as fast as they like
-	probe     *keepalive.Heartbeat // nil: clients are not pinged
-	tcp       keepalive.TCP
-	transport transport.Options
-	routes    []*target // the first that has a frame's command takes it
-	upstream  *target   // takes all others; nil: they are echoed, or not accepted
+	name       string
+	generation uint64 // of the configuration
+	identity   string // of the format: what can't change under a connection
+	dialect           // of the clients
+	dec        *wire.Decoder
+	commands   *wire.CommandSet // what the application may use; nil: all
+	cmdOffset  int              // where a frame has its command
+	drop       bool
+	echo       bool
+	accessLog  bool
+	rules      gateway.Rules // of the door
+	limits     keepalive.Limits
+	first      time.Duration        // for the first frame; 0: no limit of its own
+	rates      *rates               // nil: as fast as they like
+	probe      *keepalive.Heartbeat // nil: clients are not pinged
+	tcp        keepalive.TCP
+	transport  transport.Options
+	routes     []*target // the first that has a frame's command takes it
+	upstream   *target   // takes all others; nil: they are echoed, or not accepted
 }
 
 // target is a group of backends, and how frames are put to it.
@@ -82,9 +84,8 @@ func (g *group) acquire() *gateway.Group {
 // compile checks the configuration and fills in the defaults. Its errors say what would be right.
 func (h *Handler) compile() (*settings, error) {
 	s := &settings{
-		name:      h.Name,
-		accessLog: h.AccessLog,
-		limits:    keepalive.Limits{Idle: defaultIdleTimeout, Frame: defaultFrameTimeout},
+		name: h.Name, generation: h.app.Generation(), accessLog: h.AccessLog,
+		limits: keepalive.Limits{Idle: defaultIdleTimeout, Frame: defaultFrameTimeout},
 	}
 	if s.name == "" {
 		s.name = defaultName
@@ -101,6 +102,7 @@ func (h *Handler) compileFormat(s *settings) (err error) {
 	if s.dialect, err = h.dialect(); err != nil {
 		return err
 	}
+	s.identity = identity(s.format)
 	s.cmdOffset = s.format.Layout().Cmd.Offset
 	rules := wire.Rules{Versions: h.Versions, MaxPayload: h.MaxPayload, From: wire.FromClient}
 	if len(h.Commands) > 0 {

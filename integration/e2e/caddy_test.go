@@ -48,9 +48,9 @@ func (p places) fill(t testing.TB, config string) string {
 	})
 }
 
-// config wraps routes of layer4 into a configuration that touches nothing of the machine's own.
+// config wraps routes of layer4 into a configuration that touches nothing of the machine's own, and stops without a drain.
 func config(layer4 string) string {
-	return "{\n\tadmin ${admin}\n\tpersist_config off\n\tlog {\n\t\tlevel DEBUG\n\t}\n\tlayer4 {\n" + layer4 + "\n\t}\n}\n"
+	return "{\n\tadmin ${admin}\n\tpersist_config off\n\tlog {\n\t\tlevel DEBUG\n\t}\n\tgopr {\n\t\tgrace 0\n\t\tdrain 0\n\t}\n\tlayer4 {\n" + layer4 + "\n\t}\n}\n"
 }
 
 // configTLS is config with a certificate for localhost, from a CA of its own.

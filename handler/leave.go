@@ -1,0 +1,41 @@
+package handler
+
+import (
+	"errors"
+	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/transport"
+)
+
+// errDraining: the gateway sends its clients away.
+var errDraining = errors.New("draining")
+
+// Leave implements gateway.Conn.
+func (c *conn) Leave() {
+	c.leaving.Store(true)
+	c.t.Wake()
+}
+
+// depart ends the connection when all that it was asked is answered. Until then nothing is read.
+func (c *conn) depart(now time.Time) transport.Next {
+	if c.leases.settled() {
+		return c.fail(errDraining)
+	}
+	c.held = true
+	c.look = now.Add(c.lookAgain())
+	return transport.Pause
+}
+
+const (
+	// lingerLook is how often a connection that only waits for answers is looked at: an answer wakes it, but nothing tells that frames which ask nothing have gone.
+	lingerLook = 100 * time.Millisecond
+	// answerLook is how soon when the last answer is just being written.
+	answerLook = 5 * time.Millisecond
+)
+
+func (c *conn) lookAgain() time.Duration {
+	if c.leases.unanswered() == 0 && !c.leases.waiting() {
+		return answerLook
+	}
+	return lingerLook
+}
