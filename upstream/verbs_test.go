@@ -269,6 +269,7 @@ func TestDrainLeavesWhoEndsWithTheLink(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n := newNetwork("a:1", "b:1")
 			g := n.group(t, Config{OnLoss: Close, Policy: First})
+			synctest.Wait() // or the client would get whichever link is up first
 			p := lease(t, g)
 			synctest.Wait()
 			do(t, g, VerbDrain, backend)
