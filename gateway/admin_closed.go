@@ -44,12 +44,14 @@ func getClosed(w http.ResponseWriter, r *http.Request) error {
 	}
 	l := newList(w, "closed")
 	defer l.end()
+	var p pace
 	for some := make([]ended, 0, 256); ; {
 		some = history.before(before, some[:0])
 		if len(some) == 0 {
 			return nil
 		}
 		for i := range some {
+			p.rest()
 			e := &some[i]
 			if f.reason != "" && f.reason != e.reason || !f.matches(e.handler, &e.info, e.at) {
 				before = e.n

@@ -23,7 +23,9 @@ func (f *filter) live(after ConnID) iter.Seq[chosen] {
 			}
 		}
 		now := time.Now()
+		var p pace
 		for e := range walk(all, after) {
+			p.rest()
 			i := e.conn.Info()
 			if f.matches(e.live.Name, &i, now) && !yield(chosen{i, e.live.Name, e.conn}) {
 				return

@@ -5,3 +5,5 @@ package e2e
 import "syscall"
 
 func diesWithParent() *syscall.SysProcAttr { return nil }
+
+func yields() {}

@@ -26,7 +26,7 @@ type role struct {
 
 const roleEnv = "GOPR_E2E_ROLE"
 
-var roles = map[string]func(args []string) error{"idle": playIdle, "backend": playBackend, "abuser": playAbuser, "good": playGood}
+var roles = map[string]func(args []string) error{"idle": playIdle, "backend": playBackend, "abuser": playAbuser, "good": playGood, "lister": playLister}
 
 func startRole(t *testing.T, name string, args ...string) *role {
 	t.Helper()
