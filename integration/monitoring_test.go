@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -55,7 +56,13 @@ func TestAlertsAreTestedAndDocumented(t *testing.T) {
 	}
 }
 
-// What the rules and the dashboard ask for exists.
+// notShown is what the dashboard does without.
+var notShown = map[string]bool{
+	"caddy_gopr_upstream_up":          true, // upstream_state says more
+	"caddy_gopr_events_dropped_total": true, // of subscribers that few have
+}
+
+// What the rules and the dashboard ask for exists, and the dashboard shows what there is.
 func TestMonitoringAsksForOurMetrics(t *testing.T) {
 	sources, err := filepath.Glob(filepath.Join(docsRoot, "gateway", "*.go"))
 	if err != nil {
@@ -66,13 +73,13 @@ func TestMonitoringAsksForOurMetrics(t *testing.T) {
 		if strings.HasSuffix(s, "_test.go") {
 			continue
 		}
-		for _, m := range regexp.MustCompile(`(?:gauge|counter|histograms|desc)\("([a-z_]+)"`).FindAllStringSubmatch(readPage(t, filepath.Join("gateway", filepath.Base(s))), -1) {
+		for _, m := range regexp.MustCompile(`(?:gauge|gaugeOf|counter|histograms|desc)\("([a-z0-9_]+)"`).FindAllStringSubmatch(readPage(t, filepath.Join("gateway", filepath.Base(s))), -1) {
 			declared["caddy_gopr_"+m[1]] = true
 		}
 	}
 	suffix := regexp.MustCompile(`_(bucket|count|sum)$`)
 	asked := func(text string) (all []string) {
-		for _, name := range regexp.MustCompile(`\bcaddy_gopr_[a-z_]+`).FindAllString(text, -1) {
+		for _, name := range regexp.MustCompile(`\bcaddy_gopr_[a-z0-9_]+`).FindAllString(text, -1) {
 			if !declared[name] {
 				name = suffix.ReplaceAllString(name, "")
 			}
@@ -81,11 +88,18 @@ func TestMonitoringAsksForOurMetrics(t *testing.T) {
 		return all
 	}
 	rules := regexp.MustCompile(`(?m)(\w+:caddy_gopr_\w+:\w+|name: caddy_gopr_\w+|#.*)`).ReplaceAllString(readPage(t, monitoring+"prometheus-rules.yml"), "")
-	for what, text := range map[string]string{"the rules": rules, "the dashboard": dashboardText(t)} {
+	dashboard := dashboardText(t)
+	for what, text := range map[string]string{"the rules": rules, "the dashboard": dashboard} {
 		for _, name := range asked(text) {
 			if !declared[name] {
 				t.Errorf("%s ask for %s, which does not exist", what, name)
 			}
+		}
+	}
+	shown := asked(dashboard)
+	for name := range declared {
+		if !notShown[name] && !slices.Contains(shown, name) {
+			t.Errorf("the dashboard does not show %s: give it a panel, or say in notShown why not", name)
 		}
 	}
 }
