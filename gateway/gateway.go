@@ -18,6 +18,7 @@
 //	generation.go  settings by the name of their handler: the configuration in force
 //	drain.go     nobody new, and those that are there sent away in their time; drain_config.go, how; exit.go, when the process ends
 //	group.go     upstream groups, the same one for the same name and settings
+//	ended.go     what was counted of groups that have ended, for those that come after them
 //	metrics.go   caddy_gopr_* on Caddy's registry: metrics_clients.go, of clients; metrics_upstreams.go, of backends
 //	listener.go  the network type gopr/: listening sockets that outlive configurations
 //	events.go    what Caddy's events app is told

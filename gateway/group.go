@@ -63,6 +63,7 @@ func (g *Group) Upstream() (*upstream.Group, error) {
 			return nil, err
 		}
 		g.up = up
+		totals.begin(g)
 	}
 	return g.up, nil
 }
@@ -79,7 +80,9 @@ func (g *Group) Destruct() error {
 	if g.cfg.Trace != nil {
 		defer spans.done()
 	}
-	return up.Close()
+	err := up.Close()
+	totals.end(g, up.Stat())
+	return err
 }
 
 // stat returns a snapshot; ok is false for a group that has not been started.

@@ -49,7 +49,7 @@ func (upstreams) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (upstreams) Collect(ch chan<- prometheus.Metric) {
-	for of, s := range snapshot() {
+	for of, s := range totals.snapshot() {
 		emit := func(d *prometheus.Desc, t prometheus.ValueType, v float64, labels ...string) {
 			ch <- prometheus.MustNewConstMetric(d, t, v, append([]string{of.handler, of.name}, labels...)...)
 		}
@@ -119,21 +119,7 @@ func histogram(d *prometheus.Desc, t upstream.Times, labels ...string) prometheu
 	return prometheus.MustNewConstHistogram(d, t.Count(), t.Sum.Seconds(), buckets, labels...)
 }
 
-// snapshot returns what the groups look like, by handler and name. After a reload with other backends an old and a new group of one name are there at the same
-// time: they are added up.
-func snapshot() map[groupKey]upstream.Stat {
-	all := make(map[groupKey]upstream.Stat)
-	groups.Range(func(_, v any) bool {
-		g := v.(*Group)
-		if s, ok := g.stat(); ok {
-			of := groupKey{handler: g.key.handler, name: g.key.name}
-			all[of] = add(all[of], s)
-		}
-		return true
-	})
-	return all
-}
-
+// add adds up two groups of one name.
 func add(a, b upstream.Stat) upstream.Stat {
 	a.Waiting += b.Waiting
 	a.Waits.Add(b.Waits)
@@ -142,17 +128,9 @@ next:
 		for i := range a.Backends {
 			if ob := &a.Backends[i]; ob.Backend == nb.Backend {
 				ob.Links, ob.Spare, ob.Dialing = ob.Links+nb.Links, ob.Spare+nb.Spare, ob.Dialing+nb.Dialing
-				ob.Dials, ob.DialErrors, ob.Lost = ob.Dials+nb.Dials, ob.DialErrors+nb.DialErrors, ob.Lost+nb.Lost
-				for reason, n := range nb.Ended {
-					ob.Ended[reason] += n
-				}
-				ob.Unsolicited += nb.Unsolicited
+				addTotals(ob, &nb)
 				ob.InFlight += nb.InFlight
-				ob.Handshakes, ob.HandshakeErrors = ob.Handshakes+nb.Handshakes, ob.HandshakeErrors+nb.HandshakeErrors
 				ob.Used, ob.Capacity = ob.Used+nb.Used, ob.Capacity+nb.Capacity
-				ob.Requests.Add(nb.Requests)
-				ob.RTT.Add(nb.RTT)
-				ob.HeartbeatsAnswered, ob.HeartbeatsMissed = ob.HeartbeatsAnswered+nb.HeartbeatsAnswered, ob.HeartbeatsMissed+nb.HeartbeatsMissed
 				ob.Failures = max(ob.Failures, nb.Failures)
 				if nb.Health.Score < ob.Health.Score { // the worse of two opinions
 					ob.Health = nb.Health
