@@ -19,7 +19,7 @@ func (g *Group) afford(b *backend, now time.Time) bool {
 
 // affordRequests is afford for requests, by who does not hold the lock.
 func (g *Group) affordRequests(now time.Time, asks int) bool {
-	wait := g.ration.Take(now, asks)
+	wait := g.ration.Take(now, max(1, asks)) // frames that ask nothing are work, too
 	if wait > 0 && g.req.refilling.CompareAndSwap(false, true) {
 		time.AfterFunc(wait, g.refill)
 	}

@@ -11,6 +11,7 @@ type fitness struct {
 	backup   bool // it takes traffic when none of the others can
 	weight   int
 	record   *health.Record
+	report   health.Report // what the record said when it was last judged
 	check    health.Check
 	ejection health.Ejection
 
@@ -32,7 +33,10 @@ func newFitness(c *Config, name string, backup bool) fitness {
 	if c.Health != nil {
 		settings = *c.Health
 	}
-	f := fitness{backup: backup, weight: max(1, c.Weights[name]), record: health.NewRecord(settings), cond: health.Fit, takes: !backup}
+	f := fitness{
+		report: health.Report{State: health.Fit, Score: 100},
+		backup: backup, weight: max(1, c.Weights[name]), record: health.NewRecord(settings), cond: health.Fit, takes: !backup,
+	}
 	if c.Probe != nil {
 		f.check = health.Check{Fall: c.Probe.Fall, Rise: c.Probe.Rise}
 	}
@@ -48,7 +52,7 @@ func (g *Group) condition(b *backend, now time.Time) health.State {
 	case b.ejection.Out(now), b.check.Down(), b.failing() && len(b.links) == 0:
 		return health.Failing
 	case g.cfg.Health != nil:
-		return b.record.Report(now).State
+		return b.report.State
 	default:
 		return health.Fit
 	}
@@ -66,10 +70,12 @@ func (c *Config) judges() bool { return c.Health != nil || c.Outlier != nil || c
 // beats says whether the time alone may change what a backend takes.
 func (c *Config) beats() bool { return c.judges() || c.SlowStart > 0 }
 
-// describe adds what a backend is judged by to its snapshot.
-func (f *fitness) describe(s *BackendStat, now time.Time) {
+// describe adds what a backend is judged by to its snapshot. Where nothing follows from it, it is judged for that alone. g.mu is held.
+func (g *Group) describe(f *fitness, s *BackendStat, now time.Time) {
 	s.Backup, s.Weight, s.Takes = f.backup, f.weight, f.takes
-	s.Health = f.record.Report(now)
+	if s.Health = f.record.Report(now); !g.cfg.beats() {
+		s.Health, _ = f.record.Judge(now)
+	}
 	s.Ejections, s.ProbesFailed = f.ejection.Times(), f.check.Down()
 	if f.ejection.Out(now) {
 		s.EjectedUntil = f.ejection.Until()

@@ -16,6 +16,7 @@ func (g *Group) judge(now time.Time) {
 	}
 	for _, b := range g.backends {
 		rep, changed := b.record.Judge(now)
+		b.report = rep
 		if changed && g.cfg.Health != nil {
 			g.note(slog.LevelInfo, "backend is "+string(rep.State), slog.String("backend", b.name), slog.Float64("score", rep.Score),
 				slog.Float64("rtt_part", rep.Parts.RTT), slog.Float64("failures_part", rep.Parts.Failures), slog.Float64("tls_part", rep.Parts.TLS))
@@ -84,7 +85,7 @@ func (g *Group) weigh(b *backend, now time.Time) health.State {
 		b.stand.share = b.weight * health.Ramp(b.back, now, g.cfg.SlowStart)
 	}
 	if g.cfg.Policy == Health {
-		b.stand.share = max(1, int(float64(b.stand.share)*b.record.Report(now).Score/100))
+		b.stand.share = max(1, int(float64(b.stand.share)*b.report.Score/100))
 	}
 	return b.cond
 }

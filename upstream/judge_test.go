@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"fmt"
+	"math"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -268,6 +269,24 @@ func TestSlowStart(t *testing.T) {
 			}
 			if got < tt.from || got > tt.to {
 				t.Errorf("after %v, %s of its share: %d of 110 clients, want %d to %d", tt.after, tt.threshold, got, tt.from, tt.to)
+			}
+		}
+	})
+}
+
+// The handshakes of TLS are a part of the score, good ones and bad ones.
+func TestHandshakesCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newNetwork("a:1").group(t, Config{})
+		for _, tt := range []struct {
+			ok   bool
+			want float64
+		}{{true, 25}, {true, 25}, {false, 25 * 2.5 / 3.5}} {
+			g.mu.Lock()
+			g.backends[0].handshaked(time.Now(), tt.ok)
+			g.mu.Unlock()
+			if got := g.state(t, "a:1").Health.Parts.TLS; math.Abs(got-tt.want) > 0.01 {
+				t.Errorf("the part is %.2f, want %.2f", got, tt.want)
 			}
 		}
 	})

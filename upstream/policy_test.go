@@ -185,3 +185,22 @@ func TestUnfitBackendsAreSkipped(t *testing.T) {
 		}
 	})
 }
+
+// To choose costs no allocation, whatever the policy: under request pooling it is done for each run of requests.
+func TestPickDoesNotAllocate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, policy := range policies {
+			g := newNetwork("a:1", "b:1", "c:1").group(t, Config{Policy: policy, Pooling: Request})
+			synctest.Wait()
+			l := &pooled{g: g, key: 1}
+			now := time.Now()
+			if g.pick(l, 1, now) == nil {
+				t.Fatalf("%s: there is no link", policy)
+			}
+			if n := testing.AllocsPerRun(100, func() { g.pick(l, 1, now) }); n > 0 {
+				t.Errorf("%s: %v allocations", policy, n)
+			}
+			g.Close()
+		}
+	})
+}

@@ -95,7 +95,7 @@ func (g *Group) Stat() Stat {
 		if at := b.notBefore; at.After(now) && g.cfg.Reconnect.Strategy != client.NoReconnect {
 			bs.NextDial = at
 		}
-		b.fitness.describe(&bs, now)
+		g.describe(&b.fitness, &bs, now)
 		if b.err != nil {
 			bs.Error = b.err.Error()
 		}
