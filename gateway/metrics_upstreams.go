@@ -20,6 +20,8 @@ var (
 	closedDesc   = desc("upstream_links_closed_total", "Links that ended, by reason.", "handler", "upstream", "backend", "reason")
 	strayDesc    = desc("upstream_unsolicited_frames_total", "Frames of backends that answered nothing, under request pooling.", "handler", "upstream", "backend")
 	shakesDesc   = desc("upstream_handshakes_total", "TLS handshakes with a backend, by outcome.", "handler", "upstream", "backend", "outcome")
+	lookupsDesc  = desc("upstream_lookups_total", "DNS lookups of backends, by outcome.", "handler", "upstream", "outcome")
+	foundDesc    = desc("upstream_discovered", "Backends in the last good answer of a lookup.", "handler", "upstream")
 	stateDesc    = desc("upstream_state", "The state of a backend: 1 for the one it is in, 0 for the others.", "handler", "upstream", "backend", "state")
 	breakerDesc  = desc("upstream_breaker_state", "The state of the breaker of a backend: 1 for the one it is in, 0 for the others.", "handler", "upstream", "backend", "state")
 	usedDesc     = desc("upstream_used", "Links that clients have, under request pooling requests in flight.", "handler", "upstream", "backend")
@@ -41,7 +43,7 @@ var states = []string{"disconnected", "connecting", "connected", "reconnecting",
 func (upstreams) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		waitingDesc, waitsDesc, upDesc, linksDesc, failuresDesc, dialsDesc, lostDesc, closedDesc, strayDesc, shakesDesc, stateDesc, breakerDesc, usedDesc, capacityDesc, requestsDesc, rttDesc, beatsDesc,
-		scoreDesc, partDesc, p95Desc, takesDesc, ejectedDesc,
+		scoreDesc, partDesc, p95Desc, takesDesc, ejectedDesc, lookupsDesc, foundDesc,
 	} {
 		ch <- d
 	}
@@ -58,6 +60,11 @@ func (upstreams) Collect(ch chan<- prometheus.Metric) {
 		}
 		times(waitsDesc, s.Waits)
 		emit(waitingDesc, prometheus.GaugeValue, float64(s.Waiting))
+		if d := s.Discovery; d != nil {
+			emit(lookupsDesc, prometheus.CounterValue, float64(d.Lookups-d.Failed), "ok")
+			emit(lookupsDesc, prometheus.CounterValue, float64(d.Failed), "error")
+			emit(foundDesc, prometheus.GaugeValue, float64(d.Found))
+		}
 		for _, b := range s.Backends {
 			emit(upDesc, prometheus.GaugeValue, is(b.State == "connected"), b.Backend)
 			emit(linksDesc, prometheus.GaugeValue, float64(b.Links-b.Spare), b.Backend, "leased")
@@ -123,6 +130,14 @@ func histogram(d *prometheus.Desc, t upstream.Times, labels ...string) prometheu
 func add(a, b upstream.Stat) upstream.Stat {
 	a.Waiting += b.Waiting
 	a.Waits.Add(b.Waits)
+	switch {
+	case b.Discovery == nil:
+	case a.Discovery == nil:
+		a.Discovery = b.Discovery
+	default: // they look up the same, or the older will soon be gone
+		a.Discovery.Lookups, a.Discovery.Failed = a.Discovery.Lookups+b.Discovery.Lookups, a.Discovery.Failed+b.Discovery.Failed
+		a.Discovery.Found = max(a.Discovery.Found, b.Discovery.Found)
+	}
 next:
 	for _, nb := range b.Backends {
 		for i := range a.Backends {

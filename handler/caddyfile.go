@@ -80,6 +80,7 @@ import (
 //			slow_start    <duration>
 //			dial_timeout  <duration>
 //			write_timeout <duration>
+//			dynamic       a <name> <port> | srv <name> { … }
 //			dial_rate     <number>/s|off
 //			retry_budget  <percent>% [<number>/s] | off
 //			reconnect {
@@ -182,6 +183,7 @@ func (u *Upstream) unmarshal(d *caddyfile.Dispenser) error {
 		"policy":        directive.One("least_conn", directive.String(&u.Policy)),
 		"dial_timeout":  directive.One("5s", directive.Duration(&u.DialTimeout)),
 		"write_timeout": directive.One("10s", directive.Duration(&u.WriteTimeout)),
+		"dynamic":       u.unmarshalDynamic,
 		"dial_rate":     u.unmarshalDialRate,
 		"retry_budget":  u.unmarshalRetryBudget,
 		"reconnect":     u.unmarshalReconnect,

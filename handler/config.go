@@ -112,6 +112,8 @@ type Upstream struct {
 	DialTimeout caddy.Duration `json:"dial_timeout,omitempty"`
 	// How long a backend may take no byte while there are bytes for it. Default: 10s.
 	WriteTimeout caddy.Duration `json:"write_timeout,omitempty"`
+	// Backends that are found by DNS, beside those that are configured.
+	Dynamic *Dynamic `json:"dynamic,omitempty"`
 	// How many dials may be begun in a second, to all backends together; negative: no bound. Default: 1000.
 	DialRate int `json:"dial_rate,omitempty"`
 	// How often clients whose links die young are given others.

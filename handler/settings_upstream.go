@@ -89,6 +89,9 @@ func (u *Upstream) compile() (upstream.Config, error) {
 	if cfg.RetryBudget, err = u.RetryBudget.compile(); err != nil {
 		return cfg, err
 	}
+	if cfg.Discovery, err = u.Dynamic.compile(); err != nil {
+		return cfg, err
+	}
 	if r := u.Reconnect; r != nil {
 		if r.Attempts != nil && *r.Attempts < 0 {
 			return cfg, fmt.Errorf("reconnect attempts %d is negative: give a number such as 5, or 0 to never pause", *r.Attempts)

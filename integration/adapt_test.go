@@ -202,7 +202,7 @@ func TestMistakes(t *testing.T) {
 		{"a command that is none", in("commands 0x10-0xXY\n" + echo), `gopr handler "devices": command "0x10-0xXY": want a number such as 16 or 0x10, or a range such as 0x10-0xFF, at Caddyfile:5`},
 		{"a backend without a port", in("upstream 10.0.0.1"), `gopr handler "devices": upstream: backend "10.0.0.1" is no address: write it as host:port, such as 10.0.0.1:9000, or unix//path, at Caddyfile:5`},
 		{"a port that is none", in("upstream 10.0.0.1:70000"), `gopr handler "devices": upstream: backend "10.0.0.1:70000" has no valid port: a number from 1 to 65535, at Caddyfile:5`},
-		{"an upstream without a backend", in("upstream {\n}"), `gopr handler "devices": upstream: upstream has no backend: name at least one, such as 127.0.0.1:9000, at Caddyfile:5`},
+		{"an upstream without a backend", in("upstream {\n}"), `gopr handler "devices": upstream: upstream has no backend: name at least one, such as 127.0.0.1:9000, or have them found, as with ` + "`dynamic srv _gopr._tcp.example.com`" + `, at Caddyfile:5`},
 		{"a policy that is none", in("upstream 10.0.0.1:9000 {\npolicy best\n}"), `gopr handler "devices": upstream: unknown policy "best": one of client_hash, first, health, ip_hash, least_conn, random, round_robin, at Caddyfile:5`},
 		{"min above max", in("upstream 10.0.0.1:9000 {\nconnections 65 64\n}"), `gopr handler "devices": upstream: connections min 65 is above max 64: give a min of 64 or less, at Caddyfile:5`},
 	}

@@ -20,6 +20,10 @@ type backend struct {
 	stand         standing
 	fitness
 
+	found  bool   // by discovery, not configured,
+	gone   bool   // and no longer there
+	server string // the name that discovery looked up for its address; "": none
+
 	admin Admin       // what an operator wants of it
 	held  atomic.Bool // it is sent nothing new: see govern. Written with the group's lock held
 

@@ -17,8 +17,10 @@ import (
 
 // Config is what an operator sets of a [Group]. Zero fields stand for their defaults.
 type Config struct {
-	// Backends are the addresses, host:port or unix//path. At least one.
+	// Backends are the addresses, host:port or unix//path. At least one, if there is no Discovery.
 	Backends []string
+	// Discovery finds more of them. nil: there are no others.
+	Discovery *Discovery
 	// Policy is how the backend for the next link is chosen. "": round_robin.
 	Policy Policy
 	// Weights are the shares of backends that get more than others, by their addresses: 1 to 256. Not named, or 0: 1.
@@ -196,6 +198,10 @@ func (c Config) WithDefaults() Config {
 		c.DialRate = defaultDialRate
 	}
 	c.RetryBudget = c.RetryBudget.withDefaults()
+	if c.Discovery != nil {
+		d := c.Discovery.withDefaults()
+		c.Discovery = &d
+	}
 	if c.MinLinks == 0 {
 		c.MinLinks = defaultMinLinks
 		if c.ProxyProtocol != "" {
@@ -221,7 +227,7 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.Dial == nil {
 		local, _ := ParseLocalAddress(c.LocalAddress) // Validate says where it is none
-		c.Dial = dialFrom(local)
+		c.Dial = dialFrom(local, c.Discovery.resolver())
 	}
 	return c
 }
@@ -229,8 +235,13 @@ func (c Config) WithDefaults() Config {
 // Validate says what is wrong with the settings, defaults filled in, and what would be right.
 func (c Config) Validate() error {
 	c = c.WithDefaults()
-	if len(c.Backends) == 0 {
-		return errors.New("upstream has no backend: name at least one, such as 127.0.0.1:9000")
+	if len(c.Backends) == 0 && c.Discovery == nil {
+		return errors.New("upstream has no backend: name at least one, such as 127.0.0.1:9000, or have them found, as with `dynamic srv _gopr._tcp.example.com`")
+	}
+	if c.Discovery != nil {
+		if err := c.Discovery.Validate(); err != nil {
+			return err
+		}
 	}
 	seen := make(map[string]bool)
 	for _, b := range c.Backends {

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"time"
 )
@@ -60,6 +61,10 @@ func (g *Group) reach(ctx context.Context, b *backend) (nc net.Conn, err error) 
 	defer g.guard(b, &err)
 	if nc, err = g.cfg.Dial(ctx, b.network, b.addr); err != nil {
 		return nil, err
+	}
+	if g.loopback(b, nc) {
+		_ = nc.Close()
+		return nil, fmt.Errorf("%s was discovered and is on loopback, at %v: allow_loopback has it used", b.name, nc.RemoteAddr())
 	}
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		if err := g.cfg.TCP.Apply(tcp); err != nil {

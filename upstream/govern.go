@@ -6,14 +6,14 @@ import "time"
 // where they are. A backend that is emptied loses its links, each when it has nothing unanswered.
 
 // open says whether a backend may get new clients, work and links. g.mu is held.
-func (g *Group) open(b *backend) bool { return g.admin == Enabled && b.admin == Enabled }
+func (g *Group) open(b *backend) bool { return g.admin == Enabled && b.admin == Enabled && !b.gone }
 
 // keeps says whether the group is to hold its clients however long it takes. g.mu is held.
 func (g *Group) keeps() bool { return g.admin == Paused || g.admin == Drained }
 
 // emptied says whether a backend's links are to go. g.mu is held.
 func (g *Group) emptied(b *backend) bool {
-	return !g.open(b) && (g.admin != Enabled && g.admin != Paused || b.admin != Enabled && b.admin != Paused)
+	return b.gone || g.admin == Drained || g.admin == Disabled || b.admin == Drained || b.admin == Disabled
 }
 
 // bound says whether a client ends with its link, and so must not lose it to a verb.

@@ -28,23 +28,24 @@ type Group struct {
 
 	// mu guards all below, and all of each backend. Nothing slow runs under it: no I/O, no callback; unlock does what there is of that. It is taken
 	// before a lease's lock, never after.
-	mu       sync.Mutex
-	closed   bool
-	admin    Admin // what an operator wants of it
-	backends []*backend
-	fits     []*backend // scratch of choose, as are shares
-	shares   []int
-	rotas    rotas
-	waiting  *list.List               // of *session, the one that has waited longest first
-	resting  map[*session]*time.Timer // those that will wait for a link, but not yet
-	awaited  int                      // dials under way for those that wait
-	turn     uint64
-	timer    *time.Timer // the next moment at which a dial may be made that may not be made now
-	timerAt  time.Time
-	notes    []note  // what is to be logged
-	pace     *pace   // of dials
-	budget   *budget // of links for those whose links die young
-	req      requests
+	mu         sync.Mutex
+	closed     bool
+	admin      Admin // what an operator wants of it
+	backends   []*backend
+	fits       []*backend // scratch of choose, as are shares
+	shares     []int
+	rotas      rotas
+	waiting    *list.List               // of *session, the one that has waited longest first
+	resting    map[*session]*time.Timer // those that will wait for a link, but not yet
+	awaited    int                      // dials under way for those that wait
+	turn       uint64
+	timer      *time.Timer // the next moment at which a dial may be made that may not be made now
+	timerAt    time.Time
+	notes      []note // what is to be logged
+	discovered DiscoveryStat
+	pace       *pace   // of dials
+	budget     *budget // of links for those whose links die young
+	req        requests
 
 	events  []Event    // changes that are to be told
 	telling sync.Mutex // held by who tells them; taken before mu, never after
@@ -108,6 +109,10 @@ func NewGroup(c Config) (*Group, error) {
 	g.mu.Lock()
 	if c.beats() {
 		g.beat = time.AfterFunc(g.pulseEvery(), g.pulse)
+	}
+	if d := c.Discovery; d != nil {
+		g.discovered.Name = d.Name
+		g.wg.Go(func() { g.discover(d) })
 	}
 	g.unlock(g.pump(time.Now()))
 	return g, nil
@@ -226,6 +231,7 @@ func (g *Group) pump(now time.Time) (given []match) {
 		}
 		g.renewNext(b, now)
 	}
+	g.reap()
 	g.setTimer(now)
 	return given
 }

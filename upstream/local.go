@@ -36,12 +36,12 @@ func checkLocal(local netip.Addr, backend string) error {
 	return nil
 }
 
-// dialFrom returns a dialler whose TCP connections come from the address; the zero address: from the one that the system chooses.
-func dialFrom(local netip.Addr) func(ctx context.Context, network, addr string) (net.Conn, error) {
+// dialFrom returns a dialler whose TCP connections come from the address; the zero address: from the one that the system chooses. names resolves names; nil: the system does.
+func dialFrom(local netip.Addr, names *net.Resolver) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	if !local.IsValid() {
-		return new(net.Dialer).DialContext
+		return (&net.Dialer{Resolver: names}).DialContext
 	}
-	tcp := &net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0)), Control: lateLocalPort}
+	tcp := &net.Dialer{Resolver: names, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0)), Control: lateLocalPort}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if network != "tcp" {
 			return new(net.Dialer).DialContext(ctx, network, addr)

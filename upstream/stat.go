@@ -13,7 +13,9 @@ type Stat struct {
 	Admin    Admin         `json:"admin"`    // what an operator wants of the group
 	Pooling  Pooling       `json:"pooling"`  // how links are shared
 	Waiting  int           `json:"waiting"`  // clients whose frames wait; under session pooling, clients without a link
-	Backends []BackendStat `json:"backends"` // in the order of the configuration
+	Backends []BackendStat `json:"backends"` // in the order of the configuration, then those that were discovered
+
+	Discovery *DiscoveryStat `json:"discovery,omitempty"` // nil: there is none
 
 	Waits Times `json:"waits"` // of those that got a link, or under request pooling, where they had to wait for it, room on one
 }
@@ -79,6 +81,10 @@ func (g *Group) Stat() Stat {
 	defer g.mu.Unlock()
 	now := time.Now()
 	s := Stat{Admin: g.admin, Pooling: g.cfg.Pooling, Waiting: g.waitingAll() + g.req.waiting.Len(), Backends: make([]BackendStat, 0, len(g.backends)), Waits: g.waits.times()}
+	if g.cfg.Discovery != nil {
+		found := g.discovered
+		s.Discovery = &found
+	}
 	for _, b := range g.backends {
 		bs := BackendStat{
 			Backend: b.name, Admin: b.admin, State: b.state(now), Breaker: b.breaker(now),
@@ -91,6 +97,9 @@ func (g *Group) Stat() Stat {
 		bs.Used, bs.Capacity = bs.Links-bs.Spare, g.cfg.MaxLinks
 		if g.cfg.Pooling == Request {
 			bs.Used, bs.Capacity = b.inFlight(), g.cfg.MaxLinks*g.cfg.MaxInflight
+		}
+		if b.gone {
+			bs.Admin = Removed
 		}
 		if at := b.notBefore; at.After(now) && g.cfg.Reconnect.Strategy != client.NoReconnect {
 			bs.NextDial = at

@@ -83,6 +83,9 @@ func (e *handshakeError) Unwrap() error { return e.err }
 
 // serverName is the name to expect of a backend, where the settings give none.
 func serverName(b *backend) string {
+	if b.server != "" {
+		return b.server
+	}
 	host, _, err := net.SplitHostPort(b.addr)
 	if err != nil {
 		return ""

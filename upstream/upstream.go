@@ -12,6 +12,7 @@
 //	dial.go      links come and go: dials, failures, warm spares
 //	connect.go   a connection to a backend, ready for frames; tls.go, local.go, how it is secured and from where it comes; proxyproto.go, what it is told of the client
 //	pace.go      dials in a second; budget.go: links for clients whose links die young
+//	discovery.go backends found by DNS; members.go: they come and go
 //	backend.go   what is known of one backend: its links, its failures, when it may be dialled
 //	policy.go    which backend is next: rota.go in turn, hash.go by the client; choose.go for requests, keyed.go for clients that have their own
 //	judge.go     which backends are fit for new work: health/ says what is thought of one, fitness.go what is kept of it, probe.go looks at those without links,

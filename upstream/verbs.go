@@ -31,6 +31,7 @@ const (
 	Paused   Admin = "paused"
 	Drained  Admin = "drained"
 	Disabled Admin = "disabled"
+	Removed  Admin = "removed" // gone from discovery: it is drained, whatever an operator said
 )
 
 var (
