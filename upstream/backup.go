@@ -17,6 +17,10 @@ func (g *Group) afford(b *backend, now time.Time) bool {
 	return wait == 0
 }
 
+// free says whether a link that was dialled for nobody may go to who waits for it. Who is to have one from a backup waits for a dial that was afforded, or has been
+// sent to its queue; a link that goes to him otherwise would be paid twice, or not at all. g.mu is held.
+func (g *Group) free(b *backend) bool { return g.cfg.Policy.keyed() || b.takes && !b.backup }
+
 // affordRequests is afford for requests, by who does not hold the lock.
 func (g *Group) affordRequests(now time.Time, asks int) bool {
 	wait := g.ration.Take(now, max(1, asks)) // frames that ask nothing are work, too

@@ -46,7 +46,7 @@ func (g *Group) tells() bool { return g.cfg.ProxyProtocol != "" }
 func (g *Group) reserve(b *backend, awaited *bool) *session {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed || !g.open(b) || !g.claimed(b) || !*awaited && !(b.takes && g.afford(b, time.Now())) {
+	if g.closed || !g.open(b) || !g.claimed(b) || !*awaited && !g.free(b) {
 		return nil
 	}
 	if *awaited {

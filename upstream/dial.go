@@ -85,7 +85,7 @@ func (g *Group) dialled(b *backend, awaited bool, began time.Time, nc net.Conn, 
 		case g.cfg.Pooling == Request:
 			b.links[l] = struct{}{}
 			g.publish()
-		case g.open(b) && g.claimed(b) && (awaited || b.takes && g.afford(b, now)):
+		case g.open(b) && g.claimed(b) && (awaited || g.free(b)):
 			b.links[l] = struct{}{}
 			given = append(given, g.match(l, now))
 		case len(b.spare) < g.spares(b):

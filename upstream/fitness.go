@@ -60,6 +60,7 @@ func (g *Group) condition(b *backend, now time.Time) health.State {
 
 // acquit ends what keeps it from work beside its score.
 func (f *fitness) acquit() {
+	f.record.Forgive()
 	f.check.Clear()
 	f.ejection.End()
 }

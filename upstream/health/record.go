@@ -88,6 +88,13 @@ func (r *Record) Failed(now time.Time) {
 	r.failures.add(now, r.set.Decay, float64(r.set.Failures))
 }
 
+// Forgive ends a row of failures, and has them weigh nothing.
+func (r *Record) Forgive() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.row, r.failures = 0, fading{}
+}
+
 // Up notes that something worked. It ends no row of failures: only Stable without another does.
 func (r *Record) Up(now time.Time) {
 	r.mu.Lock()

@@ -119,7 +119,7 @@ func TestInARow(t *testing.T) {
 		second int
 		do     func(*Record, time.Time)
 		want   int
-	}{{0, failed, 1}, {1, up, 1}, {5, failed, 2}, {6, rtt(ms), 2}, {15, up, 2}, {16, up, 0}, {17, failed, 1}} {
+	}{{0, failed, 1}, {1, up, 1}, {5, failed, 2}, {6, rtt(ms), 2}, {15, up, 2}, {16, up, 0}, {17, failed, 1}, {18, failed, 2}, {19, func(r *Record, _ time.Time) { r.Forgive() }, 0}, {20, failed, 1}} {
 		tt.do(r, at(tt.second))
 		if got := r.Report(at(tt.second)).InARow; got != tt.want {
 			t.Errorf("after %d s: %d in a row, want %d", tt.second, got, tt.want)
