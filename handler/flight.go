@@ -51,9 +51,15 @@ type recent struct {
 	n      uint // of all; the last is at (n-1) % maxRecorded
 }
 
+var recents = sync.Pool{New: func() any { return new(recent) }}
+
+func (r *recent) giveBack() {
+	r.n = 0
+	recents.Put(r)
+}
+
 func (r *recent) frame(k kind, f *wire.Frame) {
-	e := &r.frames[r.n%maxRecorded]
-	e.cmd, e.flag, e.bytes, e.kind = f.Cmd, f.Flag, uint32(len(f.Raw)), k
+	r.frames[r.n%maxRecorded] = recorded{kind: k, cmd: f.Cmd, flag: f.Flag, bytes: uint32(len(f.Raw))}
 	r.n++
 }
 

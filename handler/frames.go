@@ -22,7 +22,7 @@ type piece struct {
 	whole   bool    // at least one good frame
 	dropped bool    // at least one frame was dropped, to its end
 	own     *[]byte // answers of the gateway's own, borrowed; nil: none
-	recent  recent  // for the flight recorder
+	recent  *recent // for the flight recorder, borrowed: it would grow the stack of an idle connection's goroutine for good
 }
 
 // answers are the buffers for a piece's own answers.
@@ -43,12 +43,13 @@ func (c *conn) Data(now time.Time, b []byte) (used int, next transport.Next) {
 			return 0, next
 		}
 	}
-	p := piece{b: b, look: c.half && c.called(), allow: c.flow.allow(c.s.rates, now.Sub(c.since))}
+	p := piece{b: b, look: c.half && c.called(), allow: c.flow.allow(c.s.rates, now.Sub(c.since)), recent: recents.Get().(*recent)}
 	used, next = c.walk(&p, now)
 	c.half = next == transport.More && (used < len(b) || c.skip > 0)
 	c.note(now, &p, used < len(b) || c.skip > 0)
 	c.count(&p, used)
-	c.rec.in(now, &p.recent)
+	c.rec.in(now, p.recent)
+	p.recent.giveBack()
 	c.forward()
 	c.answer(&p)
 	if c.s.rates != nil && next == transport.More {
