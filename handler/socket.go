@@ -47,6 +47,21 @@ func socket(cx *layer4.Connection, tcp *net.TCPConn) (nc net.Conn, first []byte,
 	return tcp, first, nil
 }
 
+// takeOver returns the TCP connection with a descriptor of its own, so that it lives on when Caddy closes its one; nil: this system has no such thing, or none left.
+func takeOver(tcp *net.TCPConn) *net.TCPConn {
+	f, err := tcp.File()
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	nc, err := net.FileConn(f)
+	if err != nil {
+		return nil
+	}
+	own, _ := nc.(*net.TCPConn)
+	return own
+}
+
 // wrapped is a connection that shows what lies at its bottom, to be closed where the goodbye of the layers above could only wait for a peer that does not read.
 type wrapped struct {
 	*layer4.Connection

@@ -16,16 +16,13 @@ import (
 type visit struct {
 	pass *gateway.Pass
 	c    *conn // nil: it did not come that far
+	ours bool  // the socket is not Caddy's any more
 }
 
-// serve returns when the visit has ended, or an event loop serves it. A panic ends this visit alone.
+// serve returns when the visit has ended, or somebody else serves it: an event loop, or a goroutine without Caddy's connection, its buffer and its stack.
 func (v *visit) serve(cx *layer4.Connection, s *settings) {
 	remote := cx.RemoteAddr()
-	defer func() {
-		if r := recover(); r != nil {
-			v.leave(remote, &transport.PanicError{Value: r, Stack: debug.Stack()})
-		}
-	}()
+	defer v.recovered(remote)
 	first, err := v.begin(cx, s)
 	if v.c == nil {
 		v.leave(remote, err)
@@ -34,8 +31,25 @@ func (v *visit) serve(cx *layer4.Connection, s *settings) {
 	if err != nil {
 		v.c.end(ending{reasonUpstream, err})
 	}
-	if !v.c.t.Start(first, v.left) {
+	switch {
+	case v.c.t.Start(first, v.left):
+	case v.ours:
+		go v.stay(remote, first)
+	default:
 		v.leave(remote, v.c.t.Serve(first))
+	}
+}
+
+// stay serves in a goroutine of its own.
+func (v *visit) stay(remote net.Addr, first []byte) {
+	defer v.recovered(remote)
+	v.leave(remote, v.c.t.Serve(first))
+}
+
+// recovered has a panic end this visit alone.
+func (v *visit) recovered(remote net.Addr) {
+	if r := recover(); r != nil {
+		v.leave(remote, &transport.PanicError{Value: r, Stack: debug.Stack()})
 	}
 }
 
@@ -52,6 +66,11 @@ func (v *visit) begin(cx *layer4.Connection, s *settings) (first []byte, err err
 	nc, first, err := socket(cx, tcp)
 	if err != nil {
 		return nil, err
+	}
+	if nc == net.Conn(tcp) && !s.transport.EventLoop {
+		if own := takeOver(tcp); own != nil {
+			nc, v.ours = own, true
+		}
 	}
 	c := newConn(nc, s, live, time.Now())
 	c.by = subject(client.TLS)
