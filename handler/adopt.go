@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/gateway"
+	"github.com/caddy-gopr/caddy-gopr/keepalive"
 	"github.com/caddy-gopr/caddy-gopr/transport"
 )
 
@@ -69,7 +70,12 @@ func (c *conn) adopt(g *gateway.Generation, now time.Time) {
 	c.s = s
 	c.t.SetOptions(&s.transport)
 	c.watch.Set(&s.limits, now)
-	c.pinger.Set(s.probe, now)
+	if c.pinger == nil && s.probe != nil {
+		c.pinger = new(keepalive.Pinger)
+	}
+	if c.pinger != nil {
+		c.pinger.Set(s.probe, now)
+	}
 	if s.tcp != old.tcp {
 		if err := c.t.Socket(s.tcp.Apply); err != nil {
 			logging{c.live}.unguarded(c.t.NetConn().RemoteAddr(), err)

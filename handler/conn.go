@@ -30,13 +30,13 @@ type conn struct {
 	half     bool                // a frame has begun and not ended: it is judged by the settings that it was begun under
 	moving   moving
 	watch    keepalive.Watch
-	pinger   keepalive.Pinger
-	skip     int       // bytes of a dropped frame still to come
-	searched int       // bytes thrown away since the last good frame
-	flow     flow      // how fast the client sends
-	spoken   bool      // its first frame has come
-	look     time.Time // lingering: when to look whether it is done
-	held     bool      // reading is paused: the client's silence is ours, and says nothing of it
+	pinger   *keepalive.Pinger // nil: it was never to ping
+	skip     int               // bytes of a dropped frame still to come
+	searched int               // bytes thrown away since the last good frame
+	flow     flow              // how fast the client sends
+	spoken   bool              // its first frame has come
+	look     time.Time         // lingering: when to look whether it is done
+	held     bool              // reading is paused: the client's silence is ours, and says nothing of it
 	err      error
 
 	// ownFull: too much of what goes to the client is unsent; a hold has the same of its backend. Whoever drains clears its flag, and resumes reading
@@ -65,6 +65,7 @@ func newConn(nc net.Conn, s *settings, live *gateway.Live, now time.Time) *conn 
 	c.generation.id.Store(s.generation)
 	c.watch.Start(&s.limits, now)
 	if s.probe != nil {
+		c.pinger = new(keepalive.Pinger)
 		c.pinger.Start(s.probe, now)
 	}
 	c.t = transport.New(nc, &s.transport, c)
