@@ -65,21 +65,21 @@ func startAdmin(t *testing.T, answers map[string]string) (*fakeAdmin, string) {
 	return f, strings.TrimPrefix(s.URL, "http://")
 }
 
-const handlersAnswer = `{"handlers":[{"handler":"devices","connections":1873,"connections_opened":20411,"frames_in":918273,"frames_out":910022,"bytes_in":59687745,"bytes_out":59151430}]}`
+const handlersAnswer = `{"handlers":[{"handler":"devices","connections":1873,"connections_opened":20411,"frames_in":918273,"frames_out":910022,"bytes_in":59687745,"bytes_out":59151430,"generation":7,"draining":false}]}`
 
 const upstreamsAnswer = `{"upstreams":[{"handler":"devices","upstream":"devices","admin":"enabled","waiting":2,"backends":[
-{"backend":"10.0.0.1:9000","admin":"enabled","state":"connected","links":5,"spare":1,"in_flight":3,"failures":0,"error":"old","requests":{"count":9,"p99_seconds":0.0125}},
+{"backend":"10.0.0.1:9000","admin":"enabled","state":"connected","links":5,"spare":1,"in_flight":3,"failures":0,"error":"old","health":{"score":96.6},"requests":{"count":9,"p99_seconds":0.0125}},
 {"backend":"10.0.0.2:9000","admin":"drained","state":"reconnecting","failures":4,"error":"connection refused"}]}]}`
 
 func TestStatus(t *testing.T) {
 	_, addr := startAdmin(t, map[string]string{"GET /gopr/handlers": handlersAnswer, "GET /gopr/upstreams": upstreamsAnswer})
 	out, errs, err := runCommand("", "status", "--address", addr, "--interval", "1ms")
-	want := `HANDLER  CONNECTIONS  OPENED/s  FRAMES IN/s  OUT/s  BYTES IN/s  OUT/s
-devices  1873         0         0            0      0 B         0 B
+	want := `HANDLER  STATE  CONNECTIONS  OPENED/s  FRAMES IN/s  OUT/s  BYTES IN/s  OUT/s
+devices  open   1873         0         0            0      0 B         0 B
 
-UPSTREAM  WAITING  BACKEND        STATE                   LINKS  SPARE  IN FLIGHT  REQUEST p99  FAILURES  LAST ERROR
-devices   2        10.0.0.1:9000  connected               5      1      3          12.500 ms    0         -
-                   10.0.0.2:9000  drained by an operator  0      0      0          -            4         connection refused
+UPSTREAM  WAITING  BACKEND        STATE                   SCORE  LINKS  SPARE  IN FLIGHT  REQUEST p99  FAILURES  LAST ERROR
+devices   2        10.0.0.1:9000  connected               97     5      1      3          12.500 ms    0         -
+                   10.0.0.2:9000  drained by an operator  0      0      0      0          -            4         connection refused
 `
 	if err != nil || out != want || errs != "" {
 		t.Errorf("%v %s\n%s\nwant\n%s", err, errs, out, want)
@@ -276,6 +276,45 @@ func TestUpstreams(t *testing.T) {
 		}
 		if asked := strings.Join(f.took(), " "); asked != tt.asked {
 			t.Errorf("%s: asked %q, want %q", tt.args, asked, tt.asked)
+		}
+	}
+}
+
+func TestDrain(t *testing.T) {
+	f, addr := startAdmin(t, map[string]string{
+		"POST /gopr/drain":                 `{"handlers":[{"handler":"devices","connections":1873},{"handler":"other","connections":1}],"grace_seconds":5,"drain_seconds":30}`,
+		"DELETE /gopr/drain":               `{"handlers":[{"handler":"devices","connections":12}]}`,
+		"DELETE /gopr/drain?handler=other": `{"handlers":[]}`,
+		"POST /gopr/drain?handler=none":    `{"error":"there is no handler \"none\""}`,
+	})
+	for _, tt := range []struct {
+		args  string
+		code  int
+		says  string
+		asked string
+	}{
+		{"", exitOK, "devices: 1873 connections to be closed over 30s, after 5s\nother: 1 connection to be closed over 30s, after 5s\n", "POST /gopr/drain"},
+		{"devices --grace 5s --drain 30s", exitOK, "devices: 1873", "POST /gopr/drain?drain=30s&grace=5s&handler=devices"},
+		{"--cancel", exitOK, "devices lets clients in again, beside 12 connections\n", "DELETE /gopr/drain"},
+		{"other --cancel", exitNo, "there was nothing to do\n", "DELETE /gopr/drain?handler=other"},
+		{"none", exitNo, `there is no handler "none"`, "POST /gopr/drain?handler=none"},
+		{"--cancel --grace 1s", exitUsage, "--cancel lets clients in again: leave --grace and --drain out", ""},
+	} {
+		f.took()
+		out, errs, err := runCommand("", append([]string{"drain", "--address", addr}, strings.Fields(tt.args)...)...)
+		if codeOf(err) != tt.code || !strings.Contains(out+errs, tt.says) {
+			t.Errorf("%s: code %d, want %d: %s%s, want %s", tt.args, codeOf(err), tt.code, out, errs, tt.says)
+		}
+		if asked := strings.Join(f.took(), " "); asked != tt.asked {
+			t.Errorf("%s: asked %q, want %q", tt.args, asked, tt.asked)
+		}
+	}
+}
+
+func TestHandlerState(t *testing.T) {
+	for want, h := range map[string]handlerStatus{"open": {Generation: 1}, "draining": {Generation: 1, Draining: true}, "gone": {}} {
+		if got := h.state(); got != want {
+			t.Errorf("%+v: %s, want %s", h, got, want)
 		}
 	}
 }

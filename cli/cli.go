@@ -1,5 +1,5 @@
 // Package cli is the command line: `caddy gopr ping|send|echo|decode|bench|dissector`, to try, measure and look into
-// whatever speaks GOPR, and `status|connections|kill|upstreams`, to see and steer a gateway that runs. docs/cli.md shows each command with what it prints.
+// whatever speaks GOPR, and `status|connections|kill|upstreams|drain`, to see and steer a gateway that runs. docs/cli.md shows each command with what it prints.
 //
 // A command is a function of its arguments, a context that ends it, and where it reads and writes; it
 // returns an exit code and an error to print. So all but this file and declared.go can be tested in-process, and
@@ -21,10 +21,10 @@
 //	dissector.go  dissector: a format as Lua for Wireshark, by dissector.lua.tmpl; dissector_view.go: what
 //	              that is filled in with, dissector_match.go, dissector_lua.go: conditions and numbers in Lua
 //
-//	operate.go      status, connections, kill, upstreams: their flags and help; filters.go: those of filters
+//	operate.go      status, connections, kill, upstreams, drain: their flags and help; filters.go: those of filters
 //	admin.go        the admin API of a running Caddy; admin_address.go: where it is
 //	status.go       status: handlers, upstreams, rates; overview.go, groups.go: what is asked and printed
-//	connections.go  connections: a list, or one; connection_text.go: as text. kill.go: kill. upstreams.go: upstreams
+//	connections.go  connections: a list, or one; connection_text.go: as text. kill.go, upstreams.go, drain.go: those
 //	table.go        columns, times, sizes
 //
 //	latency.go times and their percentiles, for ping and bench
@@ -69,14 +69,14 @@ not; 2, it could not be tried: wrong arguments, no connection, an unreadable fil
 		if len(args) == 0 {
 			return nil
 		}
-		return exit(cmd, exitUsage, fmt.Errorf("there is no command %s: want ping, send, echo, decode, bench, dissector, status, connections, kill or upstreams", args[0]))
+		return exit(cmd, exitUsage, fmt.Errorf("there is no command %s: want ping, send, echo, decode, bench, dissector, status, connections, kill, upstreams or drain", args[0]))
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return exit(cmd, exitUsage, fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath()))
 	})
 	cmd.AddCommand(pingCommand(), sendCommand(), echoCommand(), decodeCommand(), benchCommand(), dissectorCommand())
-	cmd.AddCommand(statusCommand(), connectionsCommand(), killCommand(), upstreamsCommand())
+	cmd.AddCommand(statusCommand(), connectionsCommand(), killCommand(), upstreamsCommand(), drainCommand())
 }
 
 func pingCommand() *cobra.Command {

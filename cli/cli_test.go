@@ -62,7 +62,7 @@ func TestCommands(t *testing.T) {
 // Mistakes are told in one line that says what would be right.
 func TestCommandMistakes(t *testing.T) {
 	tests := []struct{ args, want string }{
-		{"pong", "caddy gopr: there is no command pong: want ping, send, echo, decode, bench, dissector, status, connections, kill or upstreams\n"},
+		{"pong", "caddy gopr: there is no command pong: want ping, send, echo, decode, bench, dissector, status, connections, kill, upstreams or drain\n"},
 		{"ping", "caddy gopr ping: whom to talk to is missing: give an address such as 127.0.0.1:7450\n"},
 		{"ping a:1 b:2", `caddy gopr ping: "b:2" is one argument too many: want ping ADDR `},
 		{"echo :9000", `caddy gopr echo: ":9000" is one argument too many: want echo [--listen ADDR]`},
@@ -111,7 +111,7 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"decode", "--hex", "0"}, 2, "caddy gopr decode: hex: 1 digits make no whole bytes: want two for each byte, such as 0a and not a\n"},
 		{[]string{"send"}, 2, "caddy gopr send: whom to talk to is missing: give an address such as 127.0.0.1:7450\n"},
 		{[]string{"send", "--cmd", "x"}, 2, "caddy gopr send: invalid argument \"x\" for \"--cmd\" flag: want a number from 0 to 255, such as 16 or 0x10 (see caddy gopr send --help)\n"},
-		{[]string{"pong"}, 2, "caddy gopr: there is no command pong: want ping, send, echo, decode, bench, dissector, status, connections, kill or upstreams\n"},
+		{[]string{"pong"}, 2, "caddy gopr: there is no command pong: want ping, send, echo, decode, bench, dissector, status, connections, kill, upstreams or drain\n"},
 	}
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {

@@ -23,6 +23,9 @@ type group struct {
 		Failures int       `json:"failures"`
 		NextDial time.Time `json:"next_dial"`
 		Error    string    `json:"error"`
+		Health   struct {
+			Score float64 `json:"score"`
+		} `json:"health"`
 		Requests struct {
 			Count uint64  `json:"count"`
 			P99   float64 `json:"p99_seconds"`
@@ -42,7 +45,7 @@ func readGroups(raw []json.RawMessage) (all []group, err error) {
 }
 
 func printGroups(out io.Writer, now time.Time, groups []group) error {
-	t := newTable("UPSTREAM", "WAITING", "BACKEND", "STATE", "LINKS", "SPARE", "IN FLIGHT", "REQUEST p99", "FAILURES", "LAST ERROR")
+	t := newTable("UPSTREAM", "WAITING", "BACKEND", "STATE", "SCORE", "LINKS", "SPARE", "IN FLIGHT", "REQUEST p99", "FAILURES", "LAST ERROR")
 	for _, g := range groups {
 		name, waiting := g.Upstream, fmt.Sprint(g.Waiting)
 		for _, b := range g.Backends {
@@ -63,7 +66,7 @@ func printGroups(out io.Writer, now time.Time, groups []group) error {
 			if b.Failures > 0 || b.State != "connected" {
 				failure = cmp.Or(b.Error, none)
 			}
-			t.row(name, waiting, b.Backend, state, fmt.Sprint(b.Links), fmt.Sprint(b.Spare), fmt.Sprint(b.InFlight), p99, fmt.Sprint(b.Failures), failure)
+			t.row(name, waiting, b.Backend, state, fmt.Sprintf("%.0f", b.Health.Score), fmt.Sprint(b.Links), fmt.Sprint(b.Spare), fmt.Sprint(b.InFlight), p99, fmt.Sprint(b.Failures), failure)
 			name, waiting = "", "" // once
 		}
 	}

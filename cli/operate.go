@@ -106,6 +106,25 @@ backends, and shows the group as it is then.`,
 	return cmd
 }
 
+func drainCommand() *cobra.Command {
+	var a drainArgs
+	cmd := &cobra.Command{
+		Use:   "drain [HANDLER] [--grace T] [--drain T] [--cancel] [--address ADDR | --config FILE]",
+		Short: "Sends the clients of a gateway that runs away, over a time",
+		Long: `
+Has a running Caddy send the clients of one handler away, or of all, as it does when it
+stops, and let nobody new in, until --cancel. It comes back at once; see how far it is
+with ` + "`caddy gopr status --watch`" + `.`,
+		Example: "  caddy gopr drain devices --grace 5s --drain 30s\n  caddy gopr drain devices --cancel",
+	}
+	runs(cmd, &a.handler, "", func(ctx context.Context, std stdio) (int, error) { return drain(ctx, a, std) })
+	cmd.Flags().StringVar(&a.grace, "grace", "", "time before the first is closed; default: as the configuration says")
+	cmd.Flags().StringVar(&a.drain, "drain", "", "time that the closings are spread over; default: as the configuration says")
+	cmd.Flags().BoolVar(&a.cancel, "cancel", false, "let clients in again")
+	adminFlags(cmd, &a.adminArgs)
+	return cmd
+}
+
 // adminFlags gives a command the flags that say where the admin endpoint is.
 func adminFlags(cmd *cobra.Command, a *adminArgs) {
 	cmd.Flags().StringVar(&a.address, "address", "", "address of Caddy's admin endpoint; default: as --config says, else localhost:2019")

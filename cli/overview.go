@@ -26,7 +26,21 @@ type handlerStatus struct {
 	FramesOut   uint64 `json:"frames_out"`
 	BytesIn     uint64 `json:"bytes_in"`
 	BytesOut    uint64 `json:"bytes_out"`
+	Generation  uint64 `json:"generation,omitempty"` // of the configuration in force; 0: none has it
+	Draining    bool   `json:"draining"`
 	Rates       *rates `json:"rates,omitempty"`
+}
+
+// state says whether the handler takes clients in.
+func (h *handlerStatus) state() string {
+	switch {
+	case h.Draining:
+		return "draining"
+	case h.Generation == 0:
+		return "gone"
+	default:
+		return "open"
+	}
 }
 
 // rates are per second.
@@ -85,12 +99,12 @@ func (o *overview) print(out io.Writer, asJSON bool) error {
 		_, err := fmt.Fprintln(out, "this Caddy has no gopr handler, and no connection of one")
 		return err
 	}
-	t := newTable("HANDLER", "CONNECTIONS", "OPENED/s", "FRAMES IN/s", "OUT/s", "BYTES IN/s", "OUT/s")
+	t := newTable("HANDLER", "STATE", "CONNECTIONS", "OPENED/s", "FRAMES IN/s", "OUT/s", "BYTES IN/s", "OUT/s")
 	for _, h := range o.Handlers {
 		if r := h.Rates; r != nil {
-			t.row(h.Handler, fmt.Sprint(h.Connections), number1(r.Opened), number1(r.FramesIn), number1(r.FramesOut), bytesText(r.BytesIn), bytesText(r.BytesOut))
+			t.row(h.Handler, h.state(), fmt.Sprint(h.Connections), number1(r.Opened), number1(r.FramesIn), number1(r.FramesOut), bytesText(r.BytesIn), bytesText(r.BytesOut))
 		} else {
-			t.row(h.Handler, fmt.Sprint(h.Connections), none, none, none, none, none)
+			t.row(h.Handler, h.state(), fmt.Sprint(h.Connections), none, none, none, none, none)
 		}
 	}
 	if err := t.print(out); err != nil {

@@ -163,6 +163,7 @@ func TestConnectionsErrors(t *testing.T) {
 		{http.MethodGet, "/gopr/connections?limit=0", http.StatusBadRequest, "limit \\\"0\\\" is not from 1 to 10000"},
 		{http.MethodGet, "/gopr/connections?limit=10001", http.StatusBadRequest, "is not from 1 to 10000"},
 		{http.MethodGet, "/gopr/connections?cursor=7", http.StatusBadRequest, "cursor: \\\"7\\\" is no connection's id"},
+		{http.MethodPost, "/gopr/drain?handeler=devices", http.StatusBadRequest, "there is no parameter \\\"handeler\\\": handler, grace or drain"},
 		{http.MethodPost, "/gopr/connections", http.StatusMethodNotAllowed, "use DELETE, GET"},
 		{http.MethodGet, "/gopr/connections/7", http.StatusNotFound, "is no connection's id"},
 		{http.MethodGet, "/gopr/connections/" + c.ID().String(), http.StatusNotFound, "it has ended, or never was"},

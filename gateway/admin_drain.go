@@ -54,6 +54,11 @@ func deleteDrain(w http.ResponseWriter, r *http.Request) error {
 
 // each does something with the handlers that are meant, and answers with those where it was done.
 func (v *drainView) each(w http.ResponseWriter, r *http.Request, do func(*Live) bool) error {
+	for key := range r.URL.Query() { // a slip of the pen must not send the clients of all handlers away
+		if key != "handler" && key != "grace" && key != "drain" {
+			return fault(http.StatusBadRequest, "there is no parameter %q: handler, grace or drain", key)
+		}
+	}
 	all, release := holdAll()
 	defer release()
 	name, found := r.FormValue("handler"), false
