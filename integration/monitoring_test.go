@@ -58,8 +58,10 @@ func TestAlertsAreTestedAndDocumented(t *testing.T) {
 
 // notShown is what the dashboard does without.
 var notShown = map[string]bool{
-	"caddy_gopr_upstream_up":          true, // upstream_state says more
-	"caddy_gopr_events_dropped_total": true, // of subscribers that few have
+	"caddy_gopr_upstream_up":            true, // upstream_state says more
+	"caddy_gopr_events_dropped_total":   true, // of subscribers that few have
+	"caddy_gopr_upstream_discovered":    true, // of DNS, that few backends are found by
+	"caddy_gopr_upstream_lookups_total": true,
 }
 
 // What the rules and the dashboard ask for exists, and the dashboard shows what there is.
