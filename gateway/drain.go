@@ -85,12 +85,13 @@ func (d *drain) end() {
 	}
 }
 
-// Where events of drains go, too.
 func (d *draining) began(l *Live, n int) {
+	Emit("gopr.drain.started", map[string]any{"handler": l.Name, "connections": n, "grace": d.Grace.String(), "drain": d.Window.String()})
 	Log.Info("drain started", "handler", l.Name, "connections", n, "grace", d.Grace, "drain", d.Window)
 }
 
 func (d *draining) ended(l *Live, n, cut int, took time.Duration) {
+	Emit("gopr.drain.done", map[string]any{"handler": l.Name, "connections": n, "cut": cut, "duration": took.String()})
 	Log.Info("drain done", "handler", l.Name, "connections", n, "cut", cut, "duration", took)
 }
 

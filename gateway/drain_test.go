@@ -1,10 +1,13 @@
 package gateway
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 // A guest is a connection that leaves when it is told to, unless it is busy; then it is there until it is closed.
@@ -30,6 +33,9 @@ func guests(t *testing.T, n int, busy ...int) (l *Live, all []*guest) {
 	t.Cleanup(func() {
 		synctest.Wait()
 		ReleaseLive(l)
+		events.mu.Lock() // what nobody was there to be told
+		defer events.mu.Unlock()
+		events.queue = nil
 	})
 	return l, all
 }
@@ -204,6 +210,27 @@ func TestDrainForExitIsTheLast(t *testing.T) {
 		<-exit.done
 		if n := l.Open(); n != 0 {
 			t.Errorf("%d are left", n)
+		}
+	})
+}
+
+// TestDrainEvents: a drain that has somebody to send away tells when it began and ended.
+func TestDrainEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sub := subscriber(t)
+		var got []string
+		sub.do = func(e caddy.Event) { got = append(got, fmt.Sprint(e.Name(), " ", e.Data)) }
+		events.started(sub.subscribers)
+		l, _ := guests(t, 4, 1)
+		<-l.startDrain(drainAsked, Schedule{0, 10 * time.Second}).done
+		<-l.startDrain(drainAsked, Schedule{0, 10 * time.Second}).done // of nobody
+		events.stopped(sub.subscribers)
+		want := []string{
+			"gopr.drain.started map[connections:4 drain:10s grace:0s handler:" + l.Name + "]",
+			"gopr.drain.done map[connections:4 cut:1 duration:10s handler:" + l.Name + "]",
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("events are %q, want %q", got, want)
 		}
 	})
 }

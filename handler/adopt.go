@@ -40,7 +40,7 @@ func (c *conn) lookUp(now time.Time) transport.Next {
 }
 
 // called says whether there is something to look up for.
-func (c *conn) called() bool { return c.stale() || c.moving.on || c.leaving.Load() }
+func (c *conn) called() bool { return c.stale() || c.moving != nil || c.leaving.Load() }
 
 // renew adopts the newest settings of the handler's name, and goes on with what an earlier adoption has left to do. It is called where no frame is half read.
 func (c *conn) renew(now time.Time) {
@@ -50,7 +50,7 @@ func (c *conn) renew(now time.Time) {
 			c.adopt(c.seen, now)
 		}
 	}
-	if c.moving.on {
+	if c.moving != nil {
 		c.move(now)
 	}
 }

@@ -191,9 +191,9 @@ func TestReloadWithARequestThatIsNeverAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.expect(answer)
-	c.works("whose request has been answered at last")
 	g.adopted(1)
-	b.links(t, 1)
+	b.links(t, 1) // without another word of the client
+	c.works("whose request has been answered at last")
 }
 
 // TestReloadTakesWaitingFramesAlong: what waits for a backend that is not there goes to the new one.

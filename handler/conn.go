@@ -28,7 +28,7 @@ type conn struct {
 	s        *settings           // the newest of the handler's name that it could adopt
 	seen     *gateway.Generation // the one in force when it looked last
 	half     bool                // a frame has begun and not ended: it is judged by the settings that it was begun under
-	moving   moving
+	moving   *moving             // its way to other backends; nil: it is where it belongs
 	watch    keepalive.Watch
 	pinger   *keepalive.Pinger // nil: it was never to ping
 	skip     int               // bytes of a dropped frame still to come
@@ -44,6 +44,7 @@ type conn struct {
 	ownFull   atomic.Bool
 	lingering atomic.Bool // the client will send no more, and waits for answers
 	leaving   atomic.Bool // nothing more is read from the client, which goes with its last answer
+	parting   atomic.Bool // it goes to other backends with the last answer of those it has
 
 	generation generation
 
@@ -191,7 +192,10 @@ func (c *conn) Deadline() time.Time {
 	case c.held && c.leaving.Load():
 		return c.look
 	case c.held:
-		return keepalive.Earliest(c.flow.until, c.moving.look)
+		if c.moving != nil {
+			return keepalive.Earliest(c.flow.until, c.moving.look)
+		}
+		return c.flow.until
 	}
 	at := c.watch.Deadline()
 	if !c.spoken && c.s.first > 0 {
@@ -199,6 +203,9 @@ func (c *conn) Deadline() time.Time {
 	}
 	if c.s.probe != nil {
 		at = keepalive.Earliest(at, c.pinger.Next())
+	}
+	if c.moving != nil {
+		at = keepalive.Earliest(at, c.moving.look)
 	}
 	return at
 }

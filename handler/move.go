@@ -11,7 +11,6 @@ import (
 // was asked over it is answered, so that no answer overtakes another, and then its frames go where the new settings say. A client that always has a request under
 // way is not read from for a moment, once, so that there is such a point.
 type moving struct {
-	on    bool
 	rests time.Time // reading rests until then, at the latest; zero: it does not
 	look  time.Time // when to look again meanwhile
 }
@@ -25,7 +24,7 @@ const (
 func (c *conn) reroute(old *settings, now time.Time) {
 	holds, on := c.leases.all(), false
 	for _, h := range holds {
-		before := h.of
+		h.dialect.Store(&c.s.dialect)
 		if h.stale == nil {
 			h.stale = old
 		}
@@ -35,16 +34,15 @@ func (c *conn) reroute(old *settings, now time.Time) {
 				break
 			}
 		}
-		if h.of != before {
-			h.dialect.Store(&c.s.dialect)
-		}
 		on = on || h.stale != nil
 	}
-	c.moving = moving{on: on}
+	c.moving = nil
 	if on {
-		c.moving.rests = now.Add(moveRest)
+		c.moving = &moving{rests: now.Add(moveRest)}
 		return
 	}
+	c.parting.Store(false)
+	c.generation.otherUpstream.Store(false)
 	c.main()
 }
 
@@ -72,15 +70,21 @@ func (c *conn) move(now time.Time) {
 		c.moving.look = now.Add(moveLook)
 		return
 	}
-	c.moving = moving{on: left > 0 || bound}
-	c.generation.otherUpstream.Store(c.moving.on)
-	if !c.moving.on {
+	c.parting.Store(left > 0)
+	c.generation.otherUpstream.Store(left > 0 || bound)
+	switch {
+	case left == 0 && !bound:
+		c.moving = nil
 		c.main()
+	case left > 0 && c.leases.unanswered() == 0 && !c.leases.waiting(): // the last answer is just being written
+		*c.moving = moving{look: now.Add(answerLook)}
+	default:
+		*c.moving = moving{}
 	}
 }
 
 // resting says whether reading rests for a moment at which nothing is unanswered.
-func (c *conn) resting(now time.Time) bool { return c.moving.on && now.Before(c.moving.rests) }
+func (c *conn) resting(now time.Time) bool { return c.moving != nil && now.Before(c.moving.rests) }
 
 // main takes the lease of the handler's own upstream, if there is none yet: what its backend sends unasked has where to go.
 func (c *conn) main() {
@@ -136,7 +140,7 @@ func (c *conn) resendOne(held []byte, start, end int, f *wire.Frame) error {
 
 // holdFor returns where an application frame goes; nil: to no backend.
 func (c *conn) holdFor(f *wire.Frame) (*hold, error) {
-	if c.moving.on {
+	if c.moving != nil {
 		for _, h := range c.leases.all() {
 			if h.stale != nil && h.stale.route(f.Cmd) == h.of {
 				return h, nil

@@ -21,7 +21,7 @@ func (h *hold) Frames(run []byte, n int) (full bool) {
 	}
 	c.out(n, len(run))
 	c.rec.out(h.dialect.Load(), run, n)
-	if (c.lingering.Load() || c.leaving.Load()) && c.leases.unanswered() == 0 {
+	if (c.lingering.Load() || c.leaving.Load() || c.parting.Load()) && c.leases.unanswered() == 0 {
 		c.t.Wake()
 	}
 	return full
