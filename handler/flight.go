@@ -12,7 +12,7 @@ import (
 // flight is the flight recorder of a connection: the headers of its last frames, for an operator who asks what it was doing.
 //
 // What it costs: a connection that never had a frame has none; heartbeats of the same kind in a row are one entry, counted, so a connection that does nothing but live
-// has one or two, 96 bytes; one that works has recorded entries of 24 bytes. Frames are noted without the lock while a piece is walked, and entered under one lock for
+// has one or two, 96 bytes; one that works has maxRecorded of 24 bytes. Frames are noted without the lock while a piece is walked, and entered under one lock for
 // each piece. What the gateway answers of itself, pongs and echoes, is not recorded: it follows from what it answers.
 type flight struct {
 	mu     sync.Mutex // guards all below
