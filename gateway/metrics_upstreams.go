@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"cmp"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-gopr/caddy-gopr/upstream"
@@ -19,6 +21,7 @@ var (
 	lostDesc     = desc("upstream_links_lost_total", "Links that ended otherwise than with their client.", "handler", "upstream", "backend")
 	closedDesc   = desc("upstream_links_closed_total", "Links that ended, by reason.", "handler", "upstream", "backend", "reason")
 	strayDesc    = desc("upstream_unsolicited_frames_total", "Frames of backends that answered nothing, under request pooling.", "handler", "upstream", "backend")
+	carriersDesc = desc("upstream_connections", "Connections that carry the links to a backend, under mux pooling.", "handler", "upstream", "backend")
 	shakesDesc   = desc("upstream_handshakes_total", "TLS handshakes with a backend, by outcome.", "handler", "upstream", "backend", "outcome")
 	lookupsDesc  = desc("upstream_lookups_total", "DNS lookups of backends, by outcome.", "handler", "upstream", "outcome")
 	foundDesc    = desc("upstream_discovered", "Backends in the last good answer of a lookup.", "handler", "upstream")
@@ -42,7 +45,7 @@ var states = []string{"disconnected", "connecting", "connected", "reconnecting",
 // Describe implements prometheus.Collector.
 func (upstreams) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		waitingDesc, waitsDesc, upDesc, linksDesc, failuresDesc, dialsDesc, lostDesc, closedDesc, strayDesc, shakesDesc, stateDesc, breakerDesc, usedDesc, capacityDesc, requestsDesc, rttDesc, beatsDesc,
+		waitingDesc, waitsDesc, upDesc, linksDesc, failuresDesc, dialsDesc, lostDesc, closedDesc, strayDesc, shakesDesc, carriersDesc, stateDesc, breakerDesc, usedDesc, capacityDesc, requestsDesc, rttDesc, beatsDesc,
 		scoreDesc, partDesc, p95Desc, takesDesc, ejectedDesc, lookupsDesc, foundDesc,
 	} {
 		ch <- d
@@ -78,6 +81,9 @@ func (upstreams) Collect(ch chan<- prometheus.Metric) {
 				emit(closedDesc, prometheus.CounterValue, float64(n), b.Backend, reason)
 			}
 			emit(strayDesc, prometheus.CounterValue, float64(b.Unsolicited), b.Backend)
+			if s.Pooling == upstream.Mux {
+				emit(carriersDesc, prometheus.GaugeValue, float64(b.Connections), b.Backend)
+			}
 			emit(shakesDesc, prometheus.CounterValue, float64(b.Handshakes-b.HandshakeErrors), b.Backend, "ok")
 			emit(shakesDesc, prometheus.CounterValue, float64(b.HandshakeErrors), b.Backend, "error")
 			for _, state := range states {
@@ -128,6 +134,7 @@ func histogram(d *prometheus.Desc, t upstream.Times, labels ...string) prometheu
 
 // add adds up two groups of one name.
 func add(a, b upstream.Stat) upstream.Stat {
+	a.Pooling = cmp.Or(b.Pooling, a.Pooling)
 	a.Waiting += b.Waiting
 	a.Waits.Add(b.Waits)
 	switch {
@@ -144,6 +151,7 @@ next:
 			if ob := &a.Backends[i]; ob.Backend == nb.Backend {
 				ob.Links, ob.Spare, ob.Dialing = ob.Links+nb.Links, ob.Spare+nb.Spare, ob.Dialing+nb.Dialing
 				addTotals(ob, &nb)
+				ob.Connections += nb.Connections
 				ob.InFlight += nb.InFlight
 				ob.Used, ob.Capacity = ob.Used+nb.Used, ob.Capacity+nb.Capacity
 				ob.Failures = max(ob.Failures, nb.Failures)

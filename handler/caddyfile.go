@@ -41,7 +41,8 @@ import (
 //		access_log
 //		upstream <backend...> {
 //			to            <backend...>
-//			pooling       session|request
+//			pooling       session|request|mux
+//			max_streams   <number>
 //			format        <name>
 //			max_inflight  <number>
 //			wait          <duration>
@@ -168,6 +169,7 @@ func (u *Upstream) unmarshal(d *caddyfile.Dispenser) error {
 		"to":              directive.List("10.0.0.1:9000", directive.Append(&u.Backends)),
 		"pooling":         directive.One("session", directive.String(&u.Pooling)),
 		"format":          directive.One("gopr", directive.String(&u.Format)),
+		"max_streams":     directive.One("256", directive.Int(&u.MaxStreams)),
 		"max_inflight":    directive.One("256", directive.Int(&u.MaxInflight)),
 		"wait":            directive.One("5s", directive.Duration(&u.Wait)),
 		"max_waiting":     directive.One("1000", directive.Int(&u.MaxWaiting)),

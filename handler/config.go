@@ -83,7 +83,8 @@ type Upstream struct {
 	Backends []string `json:"backends,omitempty"`
 	// The format that the backends speak, where it is not the clients': frames are translated field by field. Default: the handler's format.
 	Format string `json:"format,omitempty"`
-	// How links are shared: `session`, each client has a link of its own; `request`, many clients ask over few links. Default: `session`.
+	// How links are shared: `session`, each client has a link of its own; `request`, many clients ask over few links; `mux`, each client has a link of its own that is a
+	// stream on one of few connections. Default: `session`.
 	Pooling string `json:"pooling,omitempty"`
 	// Request pooling: how many requests may be unanswered on a link. Default: 256.
 	MaxInflight int `json:"max_inflight,omitempty"`
@@ -108,6 +109,8 @@ type Upstream struct {
 	Policy string `json:"policy,omitempty"`
 	Choice
 	Edge
+	// Mux pooling: how many clients may share a connection. Default: 256.
+	MaxStreams int `json:"max_streams,omitempty"`
 	// Bounds each dial. Default: 5s.
 	DialTimeout caddy.Duration `json:"dial_timeout,omitempty"`
 	// How long a backend may take no byte while there are bytes for it. Default: 10s.

@@ -272,7 +272,7 @@ func TestMistakesInJSON(t *testing.T) {
 		{"port 0", `{"upstream": {"backends": ["backend:0"]}}`, `upstream: backend "backend:0" has no valid port: a number from 1 to 65535`},
 		{"a backend twice", `{"upstream": {"backends": ["a:1", "a:1"]}}`, "upstream: backend a:1 is named twice: name it once"},
 		{"tracing", `{` + up + `, "tracing": true}}`, "upstream: tracing makes a span of each request, which only pooling request tells apart: add `pooling request`, or remove tracing"},
-		{"pooling", `{` + up + `, "pooling": "some"}}`, `upstream: unknown pooling "some": session or request`},
+		{"pooling", `{` + up + `, "pooling": "some"}}`, `upstream: unknown pooling "some": session, request or mux`},
 		{"policy", `{` + up + `, "policy": "best"}}`, `upstream: unknown policy "best": one of client_hash, first, health, ip_hash, least_conn, random, round_robin`},
 		{"on_loss", `{` + up + `, "on_loss": "cry"}}`, `upstream: unknown on_loss "cry": keep or close`},
 		{"min", `{` + up + `, "connections": {"min": -1}}}`, "upstream: connections min -1 is negative: give the number of links to keep warm, or 0 for none"},

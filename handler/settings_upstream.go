@@ -66,6 +66,7 @@ func (u *Upstream) compile() (upstream.Config, error) {
 		EventLoop:    gateway.EventLoop,
 
 		Pooling:        upstream.Pooling(u.Pooling),
+		MaxStreams:     u.MaxStreams,
 		MaxInflight:    u.MaxInflight,
 		Wait:           time.Duration(u.Wait),
 		MaxWaiting:     u.MaxWaiting,

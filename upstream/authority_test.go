@@ -8,10 +8,12 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
@@ -100,4 +102,25 @@ func (a *authority) pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
 	return pool
+}
+
+// listenTLS ends TLS and passes on what is within to a backend, until the end of the test.
+func listenTLS(t testing.TB, a *authority, to string) (addr string) {
+	config := &tls.Config{Certificates: []tls.Certificate{a.pair("backend")}}
+	return listen(t, func(nc net.Conn) {
+		outer := tls.Server(nc, config)
+		inner, err := net.Dial("tcp", to)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		var both sync.WaitGroup
+		both.Go(func() {
+			_, _ = io.Copy(inner, outer)
+			_ = inner.Close()
+		})
+		_, _ = io.Copy(outer, inner)
+		_ = outer.Close()
+		both.Wait()
+	})
 }

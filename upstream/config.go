@@ -45,7 +45,8 @@ type Config struct {
 	Pooling Pooling
 	// MinLinks is how many links without a client are kept warm for each backend, so that the next client waits for no dial. Negative: none. 0: 1.
 	MinLinks int
-	// MaxLinks bounds the links to each backend, spares included. 0: no bound under session pooling, 64 under request pooling.
+	// MaxLinks bounds the links to each backend, spares included; under mux pooling, the connections that carry them. 0: no bound under session pooling, 64 under request
+	// pooling, 4 under mux pooling.
 	MaxLinks int
 	// DialTimeout bounds each dial. 0: 5 s.
 	DialTimeout time.Duration
@@ -68,6 +69,8 @@ type Config struct {
 	// Buffer bounds, in bytes, what is held for a client: frames that wait for a link, and frames that a backend has not taken. Beyond it nothing more is read
 	// from that client. 0: 256 KiB.
 	Buffer int
+	// MaxStreams is how many links a connection may carry, under mux pooling. 0: 256.
+	MaxStreams int
 	// MaxInflight is how many requests may be unanswered on a link, under request pooling; no more than a format with ids has of them. 0: 256.
 	MaxInflight int
 	// Wait is how long a client's frames may wait for a link, or for room on one, before the client is ended with ErrWait. 0: 5 s under request pooling; no limit under session
@@ -124,6 +127,7 @@ type Pooling string
 const (
 	Session Pooling = "session" // each client has a link to itself
 	Request Pooling = "request" // many clients ask over few links
+	Mux     Pooling = "mux"     // each client has a link to itself: a stream on one of few connections
 )
 
 // OnLoss is what happens to a client whose link died. A client with an unanswered request is closed in any case: its answer can no longer come.
@@ -144,6 +148,8 @@ const (
 	defaultDialRate     = 1000
 	defaultMinLinks     = 1
 	defaultMaxShared    = 64
+	defaultMaxMuxed     = 4
+	defaultMaxStreams   = 256
 	defaultMaxInflight  = 256
 	defaultWait         = 5 * time.Second
 	defaultMaxWaiting   = 1000
@@ -169,6 +175,12 @@ func (c Config) WithDefaults() Config {
 	or(&c.Idle, defaultIdle)
 	if c.Pooling == "" {
 		c.Pooling = Session
+	}
+	if c.MaxStreams == 0 {
+		c.MaxStreams = defaultMaxStreams
+	}
+	if c.Pooling == Mux && c.MaxLinks == 0 {
+		c.MaxLinks = max(defaultMaxMuxed, c.MinLinks)
 	}
 	if c.Pooling == Request {
 		or(&c.Wait, defaultWait)
@@ -259,8 +271,8 @@ func (c Config) Validate() error {
 	if err := c.validateHealth(); err != nil {
 		return err
 	}
-	if c.Pooling != Session && c.Pooling != Request {
-		return fmt.Errorf("unknown pooling %q: session or request", c.Pooling)
+	if c.Pooling != Session && c.Pooling != Request && c.Pooling != Mux {
+		return fmt.Errorf("unknown pooling %q: session, request or mux", c.Pooling)
 	}
 	if c.OnLoss != Keep && c.OnLoss != Close {
 		return fmt.Errorf("unknown on_loss %q: keep or close", c.OnLoss)
@@ -270,6 +282,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("connections max %d is negative: give the most links per backend, or 0 for no bound", c.MaxLinks)
 	case c.MaxLinks > 0 && c.MinLinks > c.MaxLinks:
 		return fmt.Errorf("connections min %d is above max %d: give a min of %d or less", c.MinLinks, c.MaxLinks, c.MaxLinks)
+	case c.MaxStreams < 0:
+		return fmt.Errorf("max_streams %d is negative: give the most clients per connection, such as 256", c.MaxStreams)
 	case c.MaxInflight < 0:
 		return fmt.Errorf("max_inflight %d is negative: give the most unanswered requests per link, such as 256", c.MaxInflight)
 	case c.MaxWaiting < 0:

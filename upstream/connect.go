@@ -56,9 +56,17 @@ func (g *Group) reserve(b *backend, awaited *bool) *session {
 	return g.claimant(b)
 }
 
-// reach dials a backend.
-func (g *Group) reach(ctx context.Context, b *backend) (nc net.Conn, err error) {
+// reach makes a connection to a backend: a socket, or a stream on one.
+func (g *Group) reach(ctx context.Context, b *backend) (_ net.Conn, err error) {
 	defer g.guard(b, &err)
+	if g.cfg.Pooling == Mux {
+		return g.muxOf(b).Open(ctx)
+	}
+	return g.socket(ctx, b)
+}
+
+// socket dials a backend.
+func (g *Group) socket(ctx context.Context, b *backend) (nc net.Conn, err error) {
 	if nc, err = g.cfg.Dial(ctx, b.network, b.addr); err != nil {
 		return nil, err
 	}
@@ -84,7 +92,7 @@ func (g *Group) introduce(ctx context.Context, b *backend, nc net.Conn, client *
 			return nil, err
 		}
 	}
-	if g.tls == nil {
+	if g.tls == nil || g.cfg.Pooling == Mux { // then what carries it is secured
 		return nc, nil
 	}
 	return g.handshake(ctx, b, nc)

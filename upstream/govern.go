@@ -17,7 +17,7 @@ func (g *Group) emptied(b *backend) bool {
 }
 
 // bound says whether a client ends with its link, and so must not lose it to a verb.
-func (g *Group) bound() bool { return g.cfg.Pooling == Session && g.cfg.OnLoss == Close }
+func (g *Group) bound() bool { return g.cfg.Pooling != Request && g.cfg.OnLoss == Close }
 
 // govern brings all backends in line with what operators want. It returns the leases whose frames need no longer be held. g.mu is held.
 func (g *Group) govern(now time.Time) (freed []*session) {

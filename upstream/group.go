@@ -24,6 +24,7 @@ type Group struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelCauseFunc
 	tls    *secured       // nil: links are not secured
+	mux    muxes          // guarded by mu
 	wg     sync.WaitGroup // every goroutine of the group; it grows only with mu held, and not after closed is set
 
 	// mu guards all below, and all of each backend. Nothing slow runs under it: no I/O, no callback; unlock does what there is of that. It is taken
@@ -80,6 +81,10 @@ func NewGroup(c Config) (*Group, error) {
 	}
 	if g.tls, err = secure(&c); err != nil {
 		return nil, err
+	}
+	if c.Pooling == Mux { // from here on MaxLinks is of links, as everywhere
+		g.mux.conns, g.mux.streams = c.MaxLinks, c.MaxStreams
+		g.cfg.MaxLinks = c.MaxLinks * c.MaxStreams
 	}
 	g.conn = client.ConnConfig{
 		Format:    c.Format,
@@ -153,6 +158,7 @@ func (g *Group) Close() error {
 		l.end(ErrGroupClosed)
 	}
 	g.wg.Wait()
+	g.closeMuxes()
 	return nil
 }
 
@@ -241,7 +247,7 @@ func (g *Group) wantsLink(b *backend) bool {
 	if !g.open(b) || b.check.Down() && !b.takes { // its probes say when to dial it again
 		return false
 	}
-	if g.cfg.Pooling == Session {
+	if g.cfg.Pooling != Request {
 		return len(b.spare)+b.dialing < g.spares(b)
 	}
 	want := max(g.minShared(), g.leastWarm(b))

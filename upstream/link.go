@@ -49,7 +49,7 @@ const renewJitter = 0.2
 
 func newLink(g *Group, b *backend, nc net.Conn, began time.Time) *link {
 	l := &link{g: g, b: b, began: began, up: time.Now()}
-	if g.cfg.Pooling == Session {
+	if g.cfg.Pooling != Request {
 		l.conn = client.NewConn(nc, &g.conn, l)
 		return l
 	}

@@ -52,6 +52,8 @@ type BackendStat struct {
 	Handshakes      uint64            `json:"handshakes"`         // with TLS: those that ended
 	HandshakeErrors uint64            `json:"handshake_errors"`   // of these, failed
 
+	Connections int `json:"connections,omitempty"` // under mux pooling: those that carry the links
+
 	Used     int `json:"used"`     // links that clients have; under request pooling, requests in flight
 	Capacity int `json:"capacity"` // how many Used may become; 0: without a bound
 
@@ -90,7 +92,7 @@ func (g *Group) Stat() Stat {
 			Backend: b.name, Admin: b.admin, State: b.state(now), Breaker: b.breaker(now),
 			Links: len(b.links), Spare: len(b.spare), Renewing: len(b.old), InFlight: b.inFlight(), Dialing: b.dialing, Failures: b.failures(now),
 			Dials: b.dials, DialErrors: b.dialErrors, Lost: b.lost, Ended: maps.Clone(b.ended), Unsolicited: b.unsolicited.Load(),
-			Handshakes: b.handshakes, HandshakeErrors: b.handshakeErrors,
+			Connections: g.connections(b), Handshakes: b.handshakes, HandshakeErrors: b.handshakeErrors,
 			Requests: b.requests.times(), RTT: b.rtt.times(),
 			HeartbeatsAnswered: b.beats.Load(), HeartbeatsMissed: b.missed.Load(),
 		}

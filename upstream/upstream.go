@@ -10,7 +10,8 @@
 //	govern.go    how that is carried out; renew.go: links renewed one by one
 //	queue.go     who waits for a link
 //	dial.go      links come and go: dials, failures, warm spares
-//	connect.go   a connection to a backend, ready for frames; tls.go, local.go, how it is secured and from where it comes; proxyproto.go, what it is told of the client
+//	connect.go   a connection to a backend, ready for frames; tls.go, local.go, how it is secured and from where it comes; proxyproto.go, what it is told of the client;
+//	             muxed.go, links that are streams of few connections
 //	pace.go      dials in a second; budget.go: links for clients whose links die young
 //	discovery.go backends found by DNS; members.go: they come and go
 //	backend.go   what is known of one backend: its links, its failures, when it may be dialled
