@@ -15,6 +15,9 @@ func (c *conn) boundary(now time.Time) transport.Next {
 		return c.depart(now)
 	}
 	c.renew(now)
+	if err := c.authorize(); err != nil {
+		return c.fail(err)
+	}
 	if c.resting(now) {
 		c.held = true
 		return transport.Pause
@@ -26,6 +29,8 @@ func (c *conn) boundary(now time.Time) transport.Next {
 func (c *conn) lookUp(now time.Time) transport.Next {
 	c.renew(now)
 	switch {
+	case c.authorize() != nil:
+		return c.fail(errUnauthorized)
 	case c.resting(now):
 		c.held = true
 		return transport.Pause

@@ -27,6 +27,11 @@ import (
 //			probe <duration>
 //		}
 //		tcp_keepalive <idle> [<interval> [<count>]] | off
+//		require tls_client {
+//			subject [CN=<pattern>] [O=<pattern>] [OU=<pattern>] [SAN=<pattern>] {
+//				commands <command|first-last...>
+//			}
+//		}
 //		limits {
 //			connections <number>
 //			per_ip      <number>
@@ -127,6 +132,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"heartbeat":     h.unmarshalHeartbeat,
 		"tcp_keepalive": unmarshalKeepalive(&h.TCPKeepalive),
 		"limits":        h.unmarshalLimits,
+		"require":       h.unmarshalRequire,
 		"access_log":    directive.Flag(&h.AccessLog),
 		"upstream":      h.unmarshalUpstream,
 		"route":         h.unmarshalRoute,

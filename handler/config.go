@@ -31,6 +31,8 @@ type Handler struct {
 	Heartbeat *Heartbeat `json:"heartbeat,omitempty"`
 	// The TCP keepalive of client connections.
 	TCPKeepalive *TCPKeepalive `json:"tcp_keepalive,omitempty"`
+	// What clients must show to be served, and to send some commands.
+	Require *Require `json:"require,omitempty"`
 	// Bounds against the many and the loud.
 	Limits *Limits `json:"limits,omitempty"`
 	// Backends for frames with some commands. The first route that has a frame's command takes it; others go to `upstream`. Where there are routes alone, a frame that

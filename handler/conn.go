@@ -34,6 +34,7 @@ type conn struct {
 	skip     int               // bytes of a dropped frame still to come
 	searched int               // bytes thrown away since the last good frame
 	flow     flow              // how fast the client sends
+	license  license           // what it may send
 	spoken   bool              // its first frame has come
 	look     time.Time         // lingering: when to look whether it is done
 	held     bool              // reading is paused: the client's silence is ours, and says nothing of it
@@ -78,6 +79,9 @@ func newConn(nc net.Conn, s *settings, live *gateway.Live, now time.Time) *conn 
 func (c *conn) connect(of upstream.Client) (release func(), err error) {
 	c.leases.tls = of.TLS
 	c.renew(c.since) // before the first lease: the handler's instance may be that of an older configuration
+	if err := c.authorize(); err != nil {
+		return nil, err
+	}
 	if c.s.upstream != nil {
 		if _, err := c.leases.of(c, c.s.upstream); err != nil {
 			return nil, err

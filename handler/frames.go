@@ -123,7 +123,7 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 
 // take passes an application frame on: to the backends that its command says, or back.
 func (c *conn) take(p *piece, start, end int, f *wire.Frame) error {
-	if c.s.commands != nil && !c.s.commands.Contains(f.Cmd) { // a heartbeat's command, and not a heartbeat
+	if c.s.commands != nil && !c.s.commands.Contains(f.Cmd) || !c.licensed(f.Cmd) { // a heartbeat's command, and not a heartbeat; or not this client's
 		return c.s.notAllowed(f)
 	}
 	h, err := c.holdFor(f)

@@ -10,6 +10,7 @@
 //	caddyfile.go      its Caddyfile
 //	settings.go       the configuration, compiled: one immutable value; settings_upstream.go, its backends; settings_limits.go, its limits
 //	door.go           who is let in
+//	require.go        who of them may send what, by certificate; config_require.go, its option
 //	guard.go          layer4.handlers.gopr_guard: the door, before TLS
 //	flow.go           how fast a client may send: token buckets, in bucket.go
 //	format.go         what frames mean: heartbeats, requests, answers

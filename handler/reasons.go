@@ -18,17 +18,18 @@ import (
 // Why a connection ended: the label of caddy_gopr_connections_closed_total and the word in the log. A frame that was not accepted is named by its wire.Reason:
 // magic, version, length, command, checksum, malformed.
 const (
-	reasonEOF         = "eof"           // the client closed
-	reasonNetwork     = "network"       // reset, or another error of the network
-	reasonIdle        = "idle_timeout"  // no complete frame in time
-	reasonFrame       = "frame_timeout" // a frame begun and not completed in time
-	reasonHeartbeat   = "heartbeat"     // the gateway's probe was not answered in time
-	reasonWrite       = "write_timeout" // the client does not read
-	reasonConnections = gateway.RefusedConnections
-	reasonPerIP       = gateway.RefusedPerIP
-	reasonBanned      = gateway.RefusedBanned
-	reasonMemory      = gateway.RefusedMemory
-	reasonFirstFrame  = "first_frame" // limits first_frame
+	reasonEOF          = "eof"           // the client closed
+	reasonNetwork      = "network"       // reset, or another error of the network
+	reasonIdle         = "idle_timeout"  // no complete frame in time
+	reasonFrame        = "frame_timeout" // a frame begun and not completed in time
+	reasonHeartbeat    = "heartbeat"     // the gateway's probe was not answered in time
+	reasonWrite        = "write_timeout" // the client does not read
+	reasonConnections  = gateway.RefusedConnections
+	reasonPerIP        = gateway.RefusedPerIP
+	reasonBanned       = gateway.RefusedBanned
+	reasonMemory       = gateway.RefusedMemory
+	reasonFirstFrame   = "first_frame"  // limits first_frame
+	reasonUnauthorized = "unauthorized" // require tls_client
 	// between a gopr_guard and the handler
 	reasonHandshakeTimeout = "handshake_timeout"
 	reasonHandshakeFailed  = "handshake_failed"
@@ -71,6 +72,8 @@ func endingOf(err error) ending {
 		return ending{reason: reasonIdle}
 	case errors.Is(err, keepalive.ErrFrameTimeout):
 		return ending{reason: reasonFrame}
+	case errors.Is(err, errUnauthorized):
+		return ending{reasonUnauthorized, err}
 	case errors.Is(err, errFirstFrame):
 		return ending{reason: reasonFirstFrame}
 	case errors.Is(err, errFrameRate):

@@ -31,6 +31,7 @@ type settings struct {
 	dec        *wire.Decoder
 	commands   *wire.CommandSet // what the application may use; nil: all
 	cmdOffset  int              // where a frame has its command
+	require    *require         // nil: nothing
 	drop       bool
 	echo       bool
 	accessLog  bool
@@ -90,7 +91,7 @@ func (h *Handler) compile() (*settings, error) {
 	if s.name == "" {
 		s.name = defaultName
 	}
-	for _, step := range []func(*settings) error{h.compileFormat, h.compileTimes, h.compileHeartbeat, h.compileLimits, h.compileTarget, h.compileRoutes} {
+	for _, step := range []func(*settings) error{h.compileFormat, h.compileTimes, h.compileHeartbeat, h.compileLimits, h.compileRequire, h.compileTarget, h.compileRoutes} {
 		if err := step(s); err != nil {
 			return nil, fmt.Errorf("gopr handler %q: %w", s.name, err)
 		}

@@ -76,7 +76,10 @@ func (v *visit) begin(cx *layer4.Connection, s *settings) (first []byte, err err
 	c.by = subject(client.TLS)
 	live.Add(c)
 	v.c = c
-	_, err = c.connect(client)
+	if _, err = c.connect(client); errors.Is(err, errUnauthorized) {
+		c.end(endingOf(err))
+		err = nil
+	}
 	return first, err
 }
 

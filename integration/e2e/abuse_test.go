@@ -34,15 +34,15 @@ const throughBackend = "upstream ${backend} {\npooling request\n}\n"
 
 // TestAbuse: good clients notice nothing of bad ones, those end for a reason that is counted, and the memory stays under its ceiling.
 //
-// As a check each abuse is done by 200 bad clients for a second. GOPR_ABUSE_CLIENTS sets another number, and has it last twenty: what is printed then is in
+// As a check each abuse is done by 200 bad clients for a second. GOPR_ABUSE_CLIENTS sets another number, and has it last ten: what is printed then is in
 // docs/operations/limits.md.
 func TestAbuse(t *testing.T) {
-	n, deaf, window, ceiling := 200, 50, time.Second, 32
+	n, deaf, window, ceiling, soon := 200, 50, time.Second, 32, "500ms"
 	if s := os.Getenv("GOPR_ABUSE_CLIENTS"); s != "" {
 		var err error
 		n, err = strconv.Atoi(s)
 		check(t, err)
-		window, ceiling = 20*time.Second, 512
+		window, ceiling, soon = 10*time.Second, 512, "3s"
 		deaf = min(n, 500) // the kernel holds up to tcp_wmem for each of them, and has other users
 	}
 	var table bytes.Buffer
@@ -55,9 +55,9 @@ func TestAbuse(t *testing.T) {
 		reasons    []string
 		delayed    bool
 	}{
-		{"send nothing", "silent", n, 200, "limits {\nfirst_frame 500ms\n}\n" + throughBackend, []string{"first_frame"}, false},
-		{"a byte a second", "drip", n, 200, "frame_timeout 500ms\n" + throughBackend, []string{"frame_timeout"}, false},
-		{"never read", "deaf", deaf, 200, "write_timeout 500ms\nlimits {\npending 256KiB\n}\nrespond echo\n", []string{"write_timeout", "memory"}, false},
+		{"send nothing", "silent", n, 200, "limits {\nfirst_frame " + soon + "\n}\n" + throughBackend, []string{"first_frame"}, false},
+		{"a byte a second", "drip", n, 200, "frame_timeout " + soon + "\n" + throughBackend, []string{"frame_timeout"}, false},
+		{"never read", "deaf", deaf, 200, "write_timeout " + soon + "\nlimits {\npending 256KiB\n}\nrespond echo\n", []string{"write_timeout", "memory"}, false},
 		{"never read, links shared", "deaf", deaf, 200, "limits {\npending 64KiB\n}\n" + throughBackend, []string{"slow_consumer"}, false},
 		{"reconnect 100 times a second", "reconnect", min(n, 100), 100, "limits {\nflapping 30/1m ban 5m\n}\n" + throughBackend, []string{"banned"}, false},
 		{"flood from one address", "flood", n, 1, "limits {\nper_ip 100\nframes 100/s\n}\n" + throughBackend, []string{"per_ip"}, true},

@@ -66,6 +66,9 @@ func playAbuser(args []string) error {
 		return err
 	}
 	pace = time.Duration(n) * 200 * time.Microsecond
+	if n > 1000 {
+		pause *= 5 // of so many, no more than some thousand a second
+	}
 	addrs, err := strconv.Atoi(args[3])
 	if err != nil {
 		return err
