@@ -3,7 +3,7 @@
 // state: encoders append to a slice, the decoder cuts a slice into frames.
 //
 //   - protocol.go: the GOPR protocol as one table of constants
-//   - encode.go, ping.go: AppendHeader, AppendFrame, AppendPing
+//   - encode.go, ping.go, goaway.go: AppendHeader, AppendFrame, AppendPing, AppendGoAway
 //   - decoder.go: Frame, Decoder.Next and Decoder.Header; resync.go: Decoder.Resync
 //   - rules.go: Rules, what a receiver accepts beyond the format; NewDecoder
 //   - command.go, commandset.go: CommandRange and CommandSet, the allow-list
