@@ -125,3 +125,51 @@ func TestEvents(t *testing.T) {
 		t.Error("an event was emitted by a configuration that had ended")
 	}
 }
+
+// TestDrainEvents: a drain is told when it begins and when it is over, also that of the process's end.
+func TestDrainEvents(t *testing.T) {
+	b := newBackend(t, echoes)
+	conf := strings.Replace(withDrain("0", "100ms", toBackend), "{\n", "{\n\tevents {\n\t\ton * witness\n\t}\n", 1)
+	c := startBinary(t, ownBinary(t), conf, places{"backend": b.addr})
+	expect := func(n int) {
+		t.Helper()
+		var all []occurrence
+		eventually(t, "events of the drain", func() bool {
+			all = slices.DeleteFunc(c.log.events(t), func(e occurrence) bool { return !strings.HasPrefix(e.Name, "gopr.drain.") })
+			return len(all) >= n
+		})
+		if len(all) != n {
+			t.Fatalf("%d events of drains, want %d: %v", len(all), n, all)
+		}
+		started, done := all[n-2], all[n-1]
+		for _, e := range []occurrence{started, done} {
+			if e.Data["handler"] != "devices" || e.Data["connections"] != 1. || !e.Live {
+				t.Errorf("%s: %v, want one connection of devices", e.Name, e)
+			}
+		}
+		if started.Name != "gopr.drain.started" || started.Data["grace"] != "0s" || started.Data["drain"] != "100ms" {
+			t.Errorf("the first is %v", started)
+		}
+		if done.Name != "gopr.drain.done" || done.Data["duration"] == nil || done.Data["cut"] == nil {
+			t.Errorf("the last is %v", done)
+		}
+	}
+	d := dial(t, c.addr("gateway"))
+	check(t, d.ask("before"))
+	if status, answer, err := c.admin("POST", "/gopr/drain?handler=devices", ""); err != nil || status/100 != 2 {
+		t.Fatalf("POST /gopr/drain: %d %s, %v", status, answer, err)
+	}
+	check(t, d.ended())
+	expect(2)
+
+	if status, answer, err := c.admin("DELETE", "/gopr/drain?handler=devices", ""); err != nil || status/100 != 2 {
+		t.Fatalf("DELETE /gopr/drain: %d %s, %v", status, answer, err)
+	}
+	d = dial(t, c.addr("gateway"))
+	check(t, d.ask("let in again"))
+	if _, err := c.terminate(); err != nil {
+		t.Error(err)
+	}
+	check(t, d.ended())
+	expect(4)
+}

@@ -18,8 +18,15 @@ import (
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
-// watched has everything that a dashboard shows: both kinds of pooling, a backend that is down, clients that are pinged.
+// watched has everything that a dashboard shows: both kinds of pooling, a backend that is down, clients that are pinged, a handler to be drained.
 const watched = `
+		${leaving} {
+			route {
+				gopr leaving {
+					respond echo
+				}
+			}
+		}
 		${devices} {
 			route {
 				gopr devices {
@@ -246,6 +253,9 @@ func TestDashboard(t *testing.T) {
 	c := start(t, config(watched), places{"backend": b.addr, "down": "127.0.0.1:1"})
 	p := startPrometheus(t, c, operations+"prometheus-rules.yml")
 	stop := live(t, c)
+	if status, answer, err := c.admin(http.MethodPost, "/gopr/drain?handler=leaving", ""); err != nil || status/100 != 2 {
+		t.Fatalf("POST /gopr/drain: %d %s, %v", status, answer, err)
+	}
 
 	open := dashboardQueries(t)
 	asked := len(open)
