@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-gopr/caddy-gopr/upstream"
 )
 
-// What a client connection costs beside its buffers: Caddy's part and this module's, its goroutine, its place in the books. Measured, with 10,000 idle ones; see
-// docs/operations/limits.md.
+// What a client connection is counted for beside its buffers: Caddy's part and this module's, its goroutine, its place in the books. Rounded up from what idle ones
+// take that are served by goroutines (docs/performance.md); one on an event loop takes less.
 const (
 	plainCost = 10 << 10
 	tlsCost   = 44 << 10
