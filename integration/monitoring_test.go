@@ -62,7 +62,6 @@ var notShown = map[string]bool{
 	"caddy_gopr_events_dropped_total":   true, // of subscribers that few have
 	"caddy_gopr_upstream_discovered":    true, // of DNS, that few backends are found by
 	"caddy_gopr_upstream_lookups_total": true,
-	"caddy_gopr_upstream_connections":   true, // of mux pooling alone; upstream_used says how full they are
 	"caddy_gopr_upstream_connections":   true, // of mux pooling, that few use
 }
 
