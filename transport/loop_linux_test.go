@@ -100,7 +100,7 @@ func TestNoDescriptorIsLeft(t *testing.T) { // beside no other test
 		return len(all)
 	}
 	before := count()
-	const each = 50
+	const each = 10
 	var ends []chan error
 	for range each {
 		for _, how := range []string{"logic", "peer", "reset", "panic", "never read", "unread"} {
