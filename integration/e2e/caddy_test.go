@@ -137,8 +137,17 @@ func (c *caddy) addr(name string) string {
 // adminClient keeps no connections, which would outlive their test.
 var adminClient = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 
-// admin asks Caddy's admin endpoint.
+// admin asks Caddy's admin endpoint. A reload replaces that, too, and resets who comes at that moment: what may be asked twice is.
 func (c *caddy) admin(method, path, body string) (status int, answer string, err error) {
+	for try := 0; ; try++ {
+		status, answer, err = c.adminOnce(method, path, body)
+		if err == nil || method == http.MethodPost || try == 2 {
+			return status, answer, err
+		}
+	}
+}
+
+func (c *caddy) adminOnce(method, path, body string) (status int, answer string, err error) {
 	req, err := http.NewRequest(method, "http://"+c.places["admin"]+path, strings.NewReader(body))
 	if err != nil {
 		return 0, "", err
