@@ -81,7 +81,9 @@ func (l *Live) generations() []generationView {
 		differs string
 	}
 	count := make(map[kind]int)
+	var p pace
 	for e := range walk([]*Live{l}, 0) {
+		p.rest()
 		id, differs := e.conn.Generation()
 		count[kind{id, strings.Join(differs, " ")}]++
 	}
