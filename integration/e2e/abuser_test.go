@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -56,7 +55,7 @@ var again = map[string]time.Duration{"reconnect": 10 * time.Millisecond}
 // playAbuser is args[2] bad clients of the kind args[0], at args[1], from args[3] addresses. Each round says how often they have connected, and how many of
 // them are connected. Others than this process come first on the processor: bad clients have machines of their own.
 func playAbuser(args []string) error {
-	_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, 19)
+	yields()
 	abuse, at, pause := abuses[args[0]], args[1], time.Second
 	if p, ok := again[args[0]]; ok {
 		pause = p
