@@ -42,6 +42,10 @@ func (c *goroutineConn) close(politely bool) {
 // aMoment is how long a closing connection waits for bytes of the peer that would make closing a reset.
 const aMoment = time.Millisecond
 
+// maxForgotten is how many bytes are read and forgotten at the most of a peer that goes on sending: about what is on its way of one that stops when it sees our end.
+// One that floods is not worth the reading, and is reset.
+const maxForgotten = 1 << 20
+
 // linger reads what the peer is still sending, and forgets it, until the peer has seen our end and closes, too, or the time for last words is over. For a
 // socket that is closed while bytes are unread resets the connection, and drops what it has not sent yet: our last words.
 // Where nothing is unread, which is the rule, the connection is closed at once.
@@ -53,16 +57,19 @@ func (c *goroutineConn) linger(until time.Time) {
 	p := borrowPiece()
 	defer returnPiece(p)
 	_ = c.nc.SetReadDeadline(time.Now().Add(aMoment))
-	if n, _ := c.nc.Read(*p); n == 0 {
+	forgotten, _ := c.nc.Read(*p)
+	if forgotten == 0 {
 		return
 	}
 	if half.CloseWrite() != nil {
 		return
 	}
 	_ = c.nc.SetReadDeadline(until)
-	for {
-		if _, err := c.nc.Read(*p); err != nil {
+	for forgotten < maxForgotten {
+		n, err := c.nc.Read(*p)
+		if err != nil {
 			return
 		}
+		forgotten += n
 	}
 }

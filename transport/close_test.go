@@ -178,6 +178,36 @@ func TestLingeringEnds(t *testing.T) {
 	})
 }
 
+// A peer that floods is not read from for all the time of last words.
+func TestLingeringForgetsSoMuch(t *testing.T) {
+	onEach(t, func(t *testing.T, n network) {
+		if n.name == "pipe" || n.name == "hidden tcp" {
+			t.Skip("it can't end one direction alone, and does not linger")
+		}
+		s := start(t, n, nil, &life{
+			data: func(_ time.Time, b []byte) (int, Next) { return len(b), Close },
+		}).run(t)
+		sent := make(chan int)
+		go func() {
+			total := 0
+			for block := stream(100_000); ; {
+				n, err := s.peer.Write(block)
+				if total += n; err != nil {
+					sent <- total
+					return
+				}
+			}
+		}()
+		if err := s.end(t); err != nil {
+			t.Error(err)
+		}
+		const buffers = 32 << 20 // of both sockets, at the most
+		if n := <-sent; n > maxForgotten+buffers {
+			t.Errorf("%d bytes of a flood were taken, want no more than %d and what sockets hold", n, maxForgotten)
+		}
+	})
+}
+
 // Writers that race with the end all learn of it, and none is left behind: the WaitGroup is not misused, no writer outlives Serve.
 func TestWritersRaceWithTheEnd(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {

@@ -82,9 +82,12 @@ func (c *loopConn) discard() {
 	p := borrowPiece()
 	n, errno := sysRead(c.fd, *p)
 	returnPiece(p)
+	if errno == 0 {
+		c.dying.forgotten += n
+	}
 	switch {
 	case errno == syscall.EAGAIN:
-	case errno != 0 || n == 0:
+	case errno != 0 || n == 0 || c.dying.forgotten > maxForgotten:
 		c.close()
 	case c.phase == aside:
 		if syscall.Shutdown(int(c.fd), syscall.SHUT_WR) != nil {

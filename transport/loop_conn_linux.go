@@ -61,9 +61,10 @@ const (
 
 // ending is what a connection that ends needs to know.
 type ending struct {
-	err   error
-	until int64 // when all is over
-	next  int64 // when the phase is
+	err       error
+	until     int64 // when all is over
+	next      int64 // when the phase is
+	forgotten int   // bytes of the peer
 }
 
 // newLoopConn takes over the socket, or returns nil where that can't be: the goroutine driver can do what it does.
