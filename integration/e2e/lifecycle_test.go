@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -94,6 +95,29 @@ func TestReload(t *testing.T) {
 	if n := all[series("connections", "echo")]; n != 5 {
 		t.Errorf("%v connections of echo are live, want 5", n)
 	}
+}
+
+// TestPatch: one option, changed by the admin API's own means, holds for who was connected before.
+func TestPatch(t *testing.T) {
+	c, devices := lively(t)
+	const option = "/config/apps/layer4/servers/srv0/routes/0/handle/0/max_payload"
+	req, err := http.NewRequest(http.MethodPatch, "http://"+c.places["admin"]+option, strings.NewReader("500"))
+	check(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := adminClient.Do(req)
+	check(t, err)
+	check(t, res.Body.Close())
+	if res.StatusCode != http.StatusOK {
+		t.Fatalf("PATCH %s: %s", option, res.Status)
+	}
+	for _, d := range devices {
+		check(t, d.ask("after"))
+	}
+	check(t, devices[0].ask(strings.Repeat("x", 500)))
+	check(t, devices[0].send(request(make([]byte, 501))))
+	check(t, devices[0].ended())
+	c.closed("devices", "length", 1)
+	check(t, devices[1].ask(strings.Repeat("x", 501))) // another handler's
 }
 
 // TestReloadOfBackends: live connections go to the new backend, with those that are new.
