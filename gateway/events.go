@@ -119,12 +119,12 @@ func (o *outbox) stopped(s *subscribers) {
 	}
 }
 
-// whenStarted is a subscriber to Caddy's own event of that name.
-type whenStarted func()
+// whenStarted is a subscriber to Caddy's own event of that name. It is no func: Caddy writes subscribers to its debug log, as JSON.
+type whenStarted struct{ do func() }
 
 // Handle implements caddyevents.Handler.
 func (f whenStarted) Handle(context.Context, caddy.Event) error {
-	f()
+	f.do()
 	return nil
 }
 
@@ -135,7 +135,7 @@ func subscribe(ctx caddy.Context) (*subscribers, error) {
 		return nil, err
 	}
 	s := &subscribers{app: mod.(*caddyevents.App), ctx: ctx}
-	return s, s.app.On("started", whenStarted(func() { events.started(s) }))
+	return s, s.app.On("started", whenStarted{func() { events.started(s) }})
 }
 
 // notify tells of a change of one of the group's backends.

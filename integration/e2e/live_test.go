@@ -119,10 +119,11 @@ func TestReloadUnderTraffic(t *testing.T) {
 	var connects atomic.Int64
 	var coming sync.WaitGroup
 	refused := make(chan error, 2)
+	gateway := c.addr("gateway")
 	for range 2 {
 		coming.Go(func() {
 			for !fleet.stopping.Load() {
-				if err := comeAndGo(c.addr("gateway")); err != nil {
+				if err := comeAndGo(gateway); err != nil {
 					refused <- err
 					return
 				}
