@@ -1,0 +1,115 @@
+// Package session remembers clients that come back.
+//
+// A client that has said HELLO has a session: a [Record] under its client id, which outlives the connection, and in a shared [Store] the gateway. Whoever comes back with
+// the session's token owns it from then on: each change of hands gives it a higher fence, and what the owner before still writes is refused.
+//
+//	session.go   records, tokens, and the contract of a Store
+//	memory/      a store that forgets with its process
+//	sqlite/      a file, which outlives the process
+//	redis/       a Redis, which several gateways share
+//	sessiontest/ what every store must do, as tests
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"time"
+)
+
+// ID names a session; its client's next one has another.
+type ID [16]byte
+
+// NewID returns a random ID.
+func NewID() (id ID) {
+	_, _ = rand.Read(id[:])
+	return id
+}
+
+// Token is what a client shows to get its session back. It is good once.
+type Token [16]byte
+
+// NewToken returns a random token.
+func NewToken() (t Token) {
+	_, _ = rand.Read(t[:])
+	return t
+}
+
+// Hash is what a store keeps of a token: who reads the store can resume nothing.
+func (t Token) Hash() Hash { return sha256.Sum256(t[:]) }
+
+// Hash is a SHA-256. The zero value stands for nothing.
+type Hash [32]byte
+
+// Equal compares in constant time.
+func (h Hash) Equal(other Hash) bool { return subtle.ConstantTimeCompare(h[:], other[:]) == 1 }
+
+// Record is what is known of a session.
+type Record struct {
+	Client      string // its client's id, 1 to 255 bytes of any kind
+	ID          ID
+	Fence       uint64            // counts the hands it has been in, from 1. It only grows, for a client id as for a session
+	Owner       string            // the gateway that has it
+	Token       Hash              // of the token that resumes it
+	Certificate Hash              // of the certificate that its client must show; zero: none
+	Since       time.Time         // when it began
+	Seen        time.Time         // when its client was last known to be there
+	Expiry      time.Duration     // how long it lasts after Seen
+	Attributes  map[string]string // the application's own, few and small
+}
+
+// Expired says whether the session is over, its client not having come back.
+func (r *Record) Expired(now time.Time) bool { return !now.Before(r.Seen.Add(r.Expiry)) }
+
+// Claim is what a client shows to get its session back.
+type Claim struct {
+	Client      string
+	Token       Token
+	Certificate Hash   // of the certificate that it shows; zero: none
+	Owner       string // the gateway that asks
+	Next        Hash   // of the token that is to be good from now on
+}
+
+// Store keeps records. Its methods may be called from any goroutine; each is one step that happens wholly or not at all. Where the store is durable, it is safe when the
+// method returns. An error that is none of this package's says that the store can't be reached: nothing is known then.
+type Store interface {
+	// Begin makes a session that its client may resume, in place of the one that it has. r.Fence is ignored: the new session's is above all that the client's sessions ever
+	// had. It returns the record as stored, and the one that it replaces, which is the same Owner's from now on and has the new fence too, so that its messages can be
+	// delivered to their end; nil: there was none that lives.
+	Begin(ctx context.Context, r Record) (stored Record, replaced *Record, err error)
+	// Resume gives a session to the Owner of the claim, under a higher fence, if the claim is good. ErrUnknown: the client has none, or it has expired. ErrToken,
+	// ErrCertificate: it has one, which stays as it is.
+	Resume(ctx context.Context, c Claim) (Record, error)
+	// Touch notes that the client is there, at the time of seen, or left then; and keeps the record from expiring until seen + expiry. ErrFenced: the session has gone to
+	// another owner, or is no more.
+	Touch(ctx context.Context, client string, id ID, fence uint64, seen time.Time, expiry time.Duration) error
+	// End forgets a session. ErrFenced as with Touch.
+	End(ctx context.Context, client string, id ID, fence uint64) error
+	// Get returns the session that a client may resume, or ErrUnknown.
+	Get(ctx context.Context, client string) (Record, error)
+	// Find returns a session by its id, also one that was replaced and has not ended, or ErrUnknown.
+	Find(ctx context.Context, id ID) (Record, error)
+	// List calls f for each session, until it returns false. What comes and goes meanwhile may be missed.
+	List(ctx context.Context, f func(Record) bool) error
+	// Adopt gives a session whose owner is no more to another owner, under a higher fence: for its messages' sake. ErrOwned: its owner lives, and is not the caller.
+	Adopt(ctx context.Context, client string, id ID, owner string) (Record, error)
+	// Taken has f told, soon, of each session of an owner that has gone to another: client, session, and the new fence. It is told by one goroutine. stop ends that, and waits
+	// for it. A store that only one gateway can use never tells.
+	Taken(owner string, f func(client string, id ID, fence uint64)) (stop func())
+	Close() error
+}
+
+var (
+	// ErrUnknown: there is no such session.
+	ErrUnknown = errors.New("no such session")
+	// ErrToken: the token is not the session's: made up, stolen and spent, or spent before.
+	ErrToken = errors.New("the resume token is not good")
+	// ErrCertificate: the client shows another certificate than the one that the session is bound to, or none.
+	ErrCertificate = errors.New("the session is bound to another certificate")
+	// ErrFenced: the session has another owner, who came later, or has ended.
+	ErrFenced = errors.New("the session has another owner")
+	// ErrOwned: the session's owner lives.
+	ErrOwned = errors.New("the session's owner is alive")
+)
