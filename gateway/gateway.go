@@ -11,6 +11,7 @@
 //	layout.go    such a format as wire knows it; notation.go, how values are written
 //	lookup.go    a format by its name
 //	door.go      who is let in: counts by address (address.go), bans (flapping.go); guard.go, for those that stand before
+//	authenticator.go  who may say HELLO: what modules for it implement
 //	memory.go    a ceiling for the memory of all connections; memory_config.go, its option
 //	live.go      what all handlers of one name share: connections, counts
 //	conn.go      what is known of a connection; registry.go: those that live, closed.go: those that have ended
