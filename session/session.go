@@ -28,7 +28,8 @@ func NewID() (id ID) {
 	return id
 }
 
-// Token is what a client shows to get its session back. It is good once.
+// Token is what a client shows to get its session back. It is good once: but as a connection may be cut while it brings the next one, it stays good until its client has
+// shown that it got that, by coming back with it or by its first frame (Store.Confirm).
 type Token [16]byte
 
 // NewToken returns a random token.
@@ -53,6 +54,7 @@ type Record struct {
 	Fence       uint64            // counts the hands it has been in, from 1. It only grows, for a client id as for a session
 	Owner       string            // the gateway that has it
 	Token       Hash              // of the token that resumes it
+	Before      Hash              // of the token before, which resumes it too until the client has shown that it has the new one; zero: none
 	Certificate Hash              // of the certificate that its client must show; zero: none
 	Since       time.Time         // when it began
 	Seen        time.Time         // when its client was last known to be there
@@ -80,8 +82,10 @@ type Store interface {
 	// delivered to their end; nil: there was none that lives.
 	Begin(ctx context.Context, r Record) (stored Record, replaced *Record, err error)
 	// Resume gives a session to the Owner of the claim, under a higher fence, if the claim is good. ErrUnknown: the client has none, or it has expired. ErrToken,
-	// ErrCertificate: it has one, which stays as it is.
+	// ErrCertificate: it has one, which stays as it is. What was Token becomes Before if the claim shows it, and Next becomes Token; a claim that shows Before leaves Before.
 	Resume(ctx context.Context, c Claim) (Record, error)
+	// Confirm notes that the client has its Token: from now on Before is good no more. ErrFenced as with Touch.
+	Confirm(ctx context.Context, client string, id ID, fence uint64) error
 	// Touch notes that the client is there, at the time of seen, or left then; and keeps the record from expiring until seen + expiry. ErrFenced: the session has gone to
 	// another owner, or is no more.
 	Touch(ctx context.Context, client string, id ID, fence uint64, seen time.Time, expiry time.Duration) error
