@@ -70,9 +70,9 @@ const (
 	RemoveThrough
 	// Acknowledge makes the message Op.ID Acknowledged, and forgets its payload.
 	Acknowledge
-	// Fail makes the message Op.ID Failed, after Op.N repeats.
+	// Fail makes the message Op.ID Failed, after Op.N repeats. One that is Acknowledged is removed instead: it was received, and has nothing left to be delivered again.
 	Fail
-	// Requeue has the failed message Op.ID delivered again: it is put anew, under the id Op.N, which must be above all others.
+	// Requeue has the failed message Op.ID delivered again: it is put anew, as Queued, under the id Op.N, which must be above all others, as with Put. No bound hinders it.
 	Requeue
 	// Seen notes that the source of the box has sent ids up to Op.N: see Info.Seen.
 	Seen
@@ -89,7 +89,8 @@ type Op struct {
 // Batch is changes of one box that are carried out together, in order, all or none; but for what the bounds refuse.
 type Batch struct {
 	Box Box
-	// Fence is the number under which the owner has opened the box. Where another has opened it under a higher one since, the batch fails with ErrFenced.
+	// Fence is the number under which the owner has opened the box. Where the box's own is another, as someone has opened it since, or it was forgotten, or never opened,
+	// the batch fails with ErrFenced.
 	Fence uint64
 	Ops   []Op
 	// Done is called once, when the changes are safe: committed, where the store is durable. It is called by a goroutine of the store, for the batches of a box one after
@@ -101,7 +102,8 @@ type Batch struct {
 type Result struct {
 	// Err is why nothing of the batch was done. nil: it was.
 	Err error
-	// Stored is how many of the batch's Puts were taken, from the first on. The others were refused: the bounds allow no more, and the policy is Reject.
+	// Stored is how many of the batch's Puts were taken, from the first on. The others were refused: the bounds allow no more, and the policy is Reject. Once one is
+	// refused, so are all Puts after it in the batch, that order may be kept; and Info.Last knows nothing of them.
 	Stored int
 	// Dropped are the messages that the bounds have cost, of this batch or older, where the policy is another.
 	Dropped []uint64
@@ -124,7 +126,7 @@ type Overflow string
 
 const (
 	Reject     Overflow = "reject"      // it is refused, and its sender told
-	DropOldest Overflow = "drop_oldest" // the oldest of the box make room; failed ones first
+	DropOldest Overflow = "drop_oldest" // the oldest of the box make room; failed ones first. Where that does not suffice, it is taken, and dropped, and nothing else is
 	DropNewest Overflow = "drop_newest" // it is taken, and dropped
 )
 
@@ -134,6 +136,23 @@ type Bounds struct {
 	Bytes    int64    // in each box. 0: 1 MiB
 	Total    int64    // bytes, in all boxes together. 0: 1 GiB
 	Overflow Overflow // "": reject
+}
+
+// WithDefaults returns the bounds with the defaults for what is 0, or less.
+func (b Bounds) WithDefaults() Bounds {
+	if b.Messages <= 0 {
+		b.Messages = 1000
+	}
+	if b.Bytes <= 0 {
+		b.Bytes = 1 << 20
+	}
+	if b.Total <= 0 {
+		b.Total = 1 << 30
+	}
+	if b.Overflow == "" {
+		b.Overflow = Reject
+	}
+	return b
 }
 
 // Filter says which messages List returns.
@@ -169,21 +188,22 @@ type Stat struct {
 //
 // A box that holds nothing, and never did, costs nothing. Messages whose time is over are not returned, do not count, and are forgotten within a minute.
 type Store interface {
-	// Open gives a session's boxes an owner: from now on, batches under a lower fence fail. A fence that is lower than the box's own is ErrFenced.
+	// Open gives a session's boxes an owner: from now on, batches under another fence fail, those too that wait. A fence that is lower than the box's own is ErrFenced.
 	Open(ctx context.Context, s SessionID, fence uint64) (up, down Info, err error)
 	// Do carries out a batch. It does not wait, and keeps the batch until Done.
 	Do(*Batch)
 	// Read returns the messages of a box with ids above after that have not failed and have not expired, oldest first: at least one if there is one, no more than max, nor
 	// many more bytes than maxBytes. It sees all batches whose Done was called.
 	Read(ctx context.Context, b Box, after uint64, max, maxBytes int) ([]Message, error)
-	// Forget removes both boxes of a session, with all that is known of them; but for a tombstone that keeps the fence, where another owner may exist.
+	// Forget removes both boxes of a session, with all that is known of them; but for a tombstone that keeps the fence, where another owner may exist. Batches fail until
+	// they are opened again. A fence that is lower than the box's own is ErrFenced.
 	Forget(ctx context.Context, s SessionID, fence uint64) error
 	// Backlog calls f for each session that has messages in its box of the given direction which have not failed, until f returns false.
 	Backlog(ctx context.Context, d Direction, f func(SessionID, Info) bool) error
 	// List returns messages, oldest first within a box.
 	List(ctx context.Context, f Filter) ([]Entry, error)
 	Stat() Stat
-	// Close carries out what was given to Do, and ends the store.
+	// Close carries out what was given to Do, and ends the store: from then on, all of this fails with ErrClosed. Done must not call it.
 	Close() error
 }
 
