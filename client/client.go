@@ -26,6 +26,7 @@
 //	dial.go      one dial: TCP, its keepalive, TLS
 //	link.go      one connection of a Client, and who waits on it
 //	conn.go      Conn, one established connection: frames, heartbeat, frame timeout. It does not come back
+//	receiver.go  who is given what a Conn reads
 //	retry.go     Reconnect and Retry: when to dial again
 //
 // [Conn] and [Retry] can be used without a Client, by whoever has many connections to look after or

@@ -19,6 +19,12 @@ func (g *Group) emptied(b *backend) bool {
 // bound says whether a client ends with its link, and so must not lose it to a verb.
 func (g *Group) bound() bool { return g.cfg.Pooling != Request && g.cfg.OnLoss == Close }
 
+// bindsHolder says whether a link has a client that ends with it. One that is told of its links does not.
+func (g *Group) bindsHolder(l *link) bool {
+	lease := l.lease.Load()
+	return lease != nil && g.bound() && lease.linkPeer() == nil
+}
+
 // govern brings all backends in line with what operators want. It returns the leases whose frames need no longer be held. g.mu is held.
 func (g *Group) govern(now time.Time) (freed []*session) {
 	for _, b := range g.backends {
@@ -49,7 +55,7 @@ func (g *Group) retire(l *link, now time.Time) {
 	switch {
 	case l.shared != nil:
 		l.shared.retire(now)
-	case lease != nil && g.bound():
+	case g.bindsHolder(l):
 	case l.b.dropSpare(l):
 		l.conn.Close(errRetired)
 	case l.leaving.CompareAndSwap(false, true):

@@ -50,7 +50,7 @@ const renewJitter = 0.2
 func newLink(g *Group, b *backend, nc net.Conn, began time.Time) *link {
 	l := &link{g: g, b: b, began: began, up: time.Now()}
 	if g.cfg.Pooling != Request {
-		l.conn = client.NewConn(nc, &g.conn, l)
+		l.conn = client.NewConn(nc, &g.conn, l.receiver())
 		return l
 	}
 	l.shared = &shared{link: l, idle: l.up, ledger: g.newLedger()}
@@ -59,6 +59,14 @@ func newLink(g *Group, b *backend, nc net.Conn, began time.Time) *link {
 		l.renew = l.up.Add(keepalive.Jitter(g.cfg.MaxAge, renewJitter))
 	}
 	l.conn = client.NewConn(nc, &g.conn, l.shared)
+	return l
+}
+
+// receiver is the link as what its connection reads is for. Where a pong does not carry the payload of its ping, none can be told from the heartbeat's.
+func (l *link) receiver() client.Receiver {
+	if l.g.cfg.Format.EchoesPing() {
+		return pongs{l}
+	}
 	return l
 }
 
@@ -153,6 +161,7 @@ func (l *link) bind(lease *session) bool {
 	}
 	l.bound = time.Now()
 	lease.source.Store(l)
+	lease.linking(l)
 	if len(l.early) > 0 { // under the lock, so that nothing newer overtakes it
 		l.pass(lease, l.early, l.earlyCount)
 		l.early = nil

@@ -22,7 +22,7 @@ func (g *Group) renewNext(b *backend, now time.Time) {
 		l := b.nextOld()
 		_, there := b.links[l]
 		switch {
-		case !there || l.shared != nil && l.shared.over() || l.leaving.Load() || g.bound() && l.lease.Load() != nil:
+		case !there || l.shared != nil && l.shared.over() || l.leaving.Load() || g.bindsHolder(l):
 			b.dropOld(l) // it has gone, is about to, or can't be taken from its client
 		case l.shared != nil && !b.replaced && b.mayGrow(g.cfg.MaxLinks):
 			b.replacing = true

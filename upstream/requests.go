@@ -299,7 +299,7 @@ func (l *pooled) waitsSince(before time.Time) bool {
 func (l *session) waitsSince(before time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.held) > 0 && l.since.Before(before)
+	return len(l.held) > 0 && !l.linked && l.since.Before(before)
 }
 
 func (s *shared) retiredBefore(t time.Time) bool {

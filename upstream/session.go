@@ -37,13 +37,14 @@ type session struct {
 	ended atomic.Bool // set with mu held
 	again bool        // it waits for a link because the one it had died young; guarded by the group's lock
 
-	mu    sync.Mutex    // guards all below; taken after the group's lock
-	link  *link         // nil: it waits for one, or the one it has is ending
-	held  []byte        // frames that wait for a link, or to be sent over the one it has
-	holds weight        // of held
-	since time.Time     // since when they wait
-	full  bool          // Send returned full, the peer is owed a Room
-	retry *client.Retry // of a client whose links died; nil: none has
+	mu     sync.Mutex    // guards all below; taken after the group's lock
+	link   *link         // nil: it waits for one, or the one it has is ending
+	held   []byte        // frames that wait for a link, or to be sent over the one it has
+	holds  weight        // of held
+	since  time.Time     // since when they wait
+	full   bool          // Send returned full, the peer is owed a Room
+	linked bool          // a LinkPeer was told of a link, and not yet of its end
+	retry  *client.Retry // of a client whose links died; nil: none has
 }
 
 // Send implements Lease.
@@ -63,6 +64,8 @@ func (l *session) Send(run []byte, _, asks int) (full bool) {
 		l.link = nil // it is ending, and lost will be told; nothing of the run has gone
 		l.kept.Add(int64(asks))
 		l.answered(asks)
+	} else if !l.linked && l.linkPeer() != nil {
+		return false // it will be told of a link, and sends again
 	} else {
 		l.kept.Add(int64(asks))
 	}
@@ -71,7 +74,7 @@ func (l *session) Send(run []byte, _, asks int) (full bool) {
 	}
 	l.held = append(l.held, run...)
 	l.holds.set(cap(l.held))
-	if len(l.held) >= l.g.cfg.Buffer {
+	if len(l.held) >= l.g.cfg.Buffer || l.linked {
 		l.full = true
 	}
 	return l.full
@@ -255,6 +258,10 @@ func (l *session) room(from *link) {
 
 // lost is told that the lease's link is no more. The client goes on over another one, if it may and can.
 func (l *session) lost(link *link, cause error) {
+	if p := l.linkPeer(); p != nil {
+		l.unlinked(p, link, cause)
+		return
+	}
 	l.mu.Lock()
 	l.link = nil
 	if l.ended.Load() {
@@ -293,7 +300,7 @@ func (l *session) next(link *link, cause error, now time.Time) (wait time.Durati
 		return 0, cause
 	case errors.Is(cause, errRetired): // it was taken from the client
 		return 0, nil
-	case l.g.cfg.OnLoss == Close:
+	case l.g.cfg.OnLoss == Close && l.linkPeer() == nil:
 		return 0, fmt.Errorf("%w: %s: %w", ErrLost, link.b.name, cause)
 	case now.Sub(link.bound) >= settings.Stable:
 		l.retry = nil

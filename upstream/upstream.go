@@ -21,6 +21,7 @@
 //	lease.go     one client's hold on the group
 //	client.go    whom it is for
 //	withdraw.go  its end at a moment when nothing is unanswered
+//	linkpeer.go  for clients that keep what they send, and are told of each link
 //	link.go      one connection to a backend
 //	reasons.go   why a link ended
 //	events.go    what changes, for who wants to be told; trace.go, what became of requests
