@@ -13,6 +13,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 )
 
@@ -31,6 +32,26 @@ const (
 type Box struct {
 	Session   SessionID
 	Direction Direction
+}
+
+// Ordered says whether all that the changes put has ids that ascend, above last and below 2^63.
+func Ordered(ops []Op, last uint64) bool {
+	for i := range ops {
+		var id uint64
+		switch ops[i].Kind {
+		case Put:
+			id = ops[i].Message.ID
+		case Requeue:
+			id = ops[i].N
+		default:
+			continue
+		}
+		if id <= last || id > math.MaxInt64 {
+			return false
+		}
+		last = id
+	}
+	return true
 }
 
 // State says what is known of a stored message.
@@ -62,7 +83,7 @@ func (m *Message) Size() int { return len(m.Payload) + 64 }
 type Kind uint8
 
 const (
-	// Put stores Op.Message. Its id must be above that of every message ever put there: else the batch fails with ErrOrder.
+	// Put stores Op.Message, as Queued. Its id must be above that of every message ever put there, and below 2^63: else the batch fails with ErrOrder.
 	Put Kind = iota
 	// Remove forgets the message Op.ID, whatever its state. One that is not there is no error, here and below.
 	Remove
@@ -194,6 +215,7 @@ type Store interface {
 	Do(*Batch)
 	// Read returns the messages of a box with ids above after that have not failed and have not expired, oldest first: at least one if there is one, no more than max, nor
 	// many more bytes than maxBytes. It sees all batches whose Done was called.
+	// The payloads may be the store's own: they must not be changed.
 	Read(ctx context.Context, b Box, after uint64, max, maxBytes int) ([]Message, error)
 	// Forget removes both boxes of a session, with all that is known of them; but for a tombstone that keeps the fence, where another owner may exist. Batches fail until
 	// they are opened again. A fence that is lower than the box's own is ErrFenced.
