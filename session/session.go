@@ -4,6 +4,7 @@
 // the session's token owns it from then on: each change of hands gives it a higher fence, and what the owner before still writes is refused.
 //
 //	session.go   records, tokens, and the contract of a Store
+//	owners.go    who lives within this process, and is told of what is taken from it
 //	memory/      a store that forgets with its process
 //	sqlite/      a file, which outlives the process
 //	redis/       a Redis, which several gateways share
@@ -51,12 +52,12 @@ func (h Hash) Equal(other Hash) bool { return subtle.ConstantTimeCompare(h[:], o
 type Record struct {
 	Client      string // its client's id, 1 to 255 bytes of any kind
 	ID          ID
-	Fence       uint64            // counts the hands it has been in, from 1. It only grows, for a client id as for a session
-	Owner       string            // the gateway that has it
+	Fence       uint64            // grows with each change of hands, from 1 on: for a client id as for a session. By how much is the store's affair
+	Owner       string            // who has it: each service of each gateway's process has a name of its own
 	Token       Hash              // of the token that resumes it
 	Before      Hash              // of the token before, which resumes it too until the client has shown that it has the new one; zero: none
 	Certificate Hash              // of the certificate that its client must show; zero: none
-	Since       time.Time         // when it began
+	Since       time.Time         // when it began; to the millisecond, as all times here
 	Seen        time.Time         // when its client was last known to be there
 	Expiry      time.Duration     // how long it lasts after Seen
 	Attributes  map[string]string // the application's own, few and small
@@ -74,15 +75,37 @@ type Claim struct {
 	Next        Hash   // of the token that is to be good from now on
 }
 
+// Check says whether the claim is good for the session that its client may resume, and if so, what Before is from then on; else the error that Resume returns. r nil: it
+// has none that lives.
+func (c *Claim) Check(r *Record) (before Hash, err error) {
+	if r == nil {
+		return before, ErrUnknown
+	}
+	shown := c.Token.Hash()
+	isToken, isBefore := r.Token.Equal(shown), r.Before.Equal(shown)
+	switch {
+	case !isToken && !isBefore:
+		return before, ErrToken
+	case r.Certificate != Hash{} && !r.Certificate.Equal(c.Certificate):
+		return before, ErrCertificate
+	case isToken:
+		return r.Token, nil
+	}
+	return r.Before, nil
+}
+
 // Store keeps records. Its methods may be called from any goroutine; each is one step that happens wholly or not at all. Where the store is durable, it is safe when the
 // method returns. An error that is none of this package's says that the store can't be reached: nothing is known then.
+//
+// A session that has expired is no more: no method finds it, and it is forgotten soon.
 type Store interface {
 	// Begin makes a session that its client may resume, in place of the one that it has. r.Fence is ignored: the new session's is above all that the client's sessions ever
 	// had. It returns the record as stored, and the one that it replaces, which is the same Owner's from now on and has the new fence too, so that its messages can be
-	// delivered to their end; nil: there was none that lives.
+	// delivered to their end; nil: there was none that lives. r.ID must be new. ErrFull: the store keeps no more.
 	Begin(ctx context.Context, r Record) (stored Record, replaced *Record, err error)
-	// Resume gives a session to the Owner of the claim, under a higher fence, if the claim is good. ErrUnknown: the client has none, or it has expired. ErrToken,
-	// ErrCertificate: it has one, which stays as it is. What was Token becomes Before if the claim shows it, and Next becomes Token; a claim that shows Before leaves Before.
+	// Resume gives a session to the Owner of the claim, under a higher fence, if the claim is good: its client was Seen now. ErrUnknown: the client has none, or it has
+	// expired. ErrToken, ErrCertificate: it has one, which stays as it is. What was Token becomes Before if the claim shows it, and Next becomes Token; a claim that shows
+	// Before leaves Before. Of many claims at once each that is good is good after the other: the last one's owner has the session.
 	Resume(ctx context.Context, c Claim) (Record, error)
 	// Confirm notes that the client has its Token: from now on Before is good no more. ErrFenced as with Touch.
 	Confirm(ctx context.Context, client string, id ID, fence uint64) error
@@ -95,12 +118,14 @@ type Store interface {
 	Get(ctx context.Context, client string) (Record, error)
 	// Find returns a session by its id, also one that was replaced and has not ended, or ErrUnknown.
 	Find(ctx context.Context, id ID) (Record, error)
-	// List calls f for each session, until it returns false. What comes and goes meanwhile may be missed.
+	// List calls f for each session, also those that were replaced, until it returns false. What comes and goes meanwhile may be missed. f may use the store.
 	List(ctx context.Context, f func(Record) bool) error
-	// Adopt gives a session whose owner is no more to another owner, under a higher fence: for its messages' sake. ErrOwned: its owner lives, and is not the caller.
+	// Adopt gives a session whose owner is no more to another owner, under a higher fence: for its messages' sake. ErrOwned: its owner lives (see Taken), and is not the
+	// caller. A shared store says so also while it can't tell, as in the time after it was away itself. ErrUnknown: there is no such session.
 	Adopt(ctx context.Context, client string, id ID, owner string) (Record, error)
-	// Taken has f told, soon, of each session of an owner that has gone to another: client, session, and the new fence. It is told by one goroutine. stop ends that, and waits
-	// for it. A store that only one gateway can use never tells.
+	// Taken says that an owner lives, until stop: nobody adopts its sessions. It has f told, soon, of each session of the owner that has gone to another: client, session,
+	// and the new fence. f is called by one goroutine; stop, which f must not call, waits for it. What is told is a hint that comes early: an owner that misses it is fenced
+	// all the same, and finds out when it next writes.
 	Taken(owner string, f func(client string, id ID, fence uint64)) (stop func())
 	Close() error
 }
@@ -114,6 +139,8 @@ var (
 	ErrCertificate = errors.New("the session is bound to another certificate")
 	// ErrFenced: the session has another owner, who came later, or has ended.
 	ErrFenced = errors.New("the session has another owner")
+	// ErrFull: the store keeps no more sessions.
+	ErrFull = errors.New("the store has no room for another session")
 	// ErrOwned: the session's owner lives.
 	ErrOwned = errors.New("the session's owner is alive")
 )

@@ -1,0 +1,331 @@
+package sessiontest
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/session"
+)
+
+func begin(t *testing.T, o Options) {
+	s := o.open(t)
+	r, _ := client("meter-1", "a")
+	r.Fence = 99 // is ignored
+	r.Certificate = session.Hash{1, 2, 3}
+	r.Seen = at.Add(3 * time.Second)
+	r.Attributes = map[string]string{"model": "x\x00y", "": "empty"}
+
+	stored, was, err := s.Begin(t.Context(), r)
+	if err != nil || was != nil {
+		t.Fatalf("Begin: replaced %v, err %v", was, err)
+	}
+	if stored.Fence == 0 {
+		t.Error("the fence is 0")
+	}
+	r.Fence = stored.Fence
+	wantRecord(t, "Begin", stored, r)
+
+	r.Attributes["model"] = "changed" // a store has its own
+	want := stored
+	want.Attributes = map[string]string{"model": "x\x00y", "": "empty"}
+	got, err := s.Get(t.Context(), "meter-1")
+	wantErr(t, "Get", err, nil)
+	wantRecord(t, "Get", got, want)
+	got, err = s.Find(t.Context(), r.ID)
+	wantErr(t, "Find", err, nil)
+	wantRecord(t, "Find", got, want)
+
+	_, err = s.Get(t.Context(), "meter-2")
+	wantErr(t, "Get of another client", err, session.ErrUnknown)
+	_, err = s.Find(t.Context(), session.NewID())
+	wantErr(t, "Find of another id", err, session.ErrUnknown)
+}
+
+func clientIDs(t *testing.T, o Options) {
+	s := o.open(t)
+	var every []byte
+	for b := range 255 {
+		every = append(every, byte(b+1))
+	}
+	ids := []string{"{", "}", "{}", "a{b", "}{", "%", "%7B", "*", "?[a-z]", "\x00", "\n", " ", "a:b", "ü", "\xff\xfe", strings.Repeat("x", 255), string(every)}
+	begins := make(map[string]session.Record)
+	for _, id := range ids {
+		begins[id], _ = begun(t, s, id, "a")
+		begins[id], _ = begun(t, s, id, "a") // again: what is replaced has keys of its own
+	}
+	for id, want := range begins {
+		got, err := s.Get(t.Context(), id)
+		wantErr(t, "Get", err, nil)
+		want.Seen = got.Seen
+		wantRecord(t, "Get", got, want)
+		wantErr(t, "Touch", s.Touch(t.Context(), id, want.ID, want.Fence, time.Now(), time.Hour), nil)
+	}
+	listed, err := all(t.Context(), s)
+	wantErr(t, "List", err, nil)
+	if len(listed) != 2*len(ids) {
+		t.Errorf("List has %d sessions, want %d", len(listed), 2*len(ids))
+	}
+}
+
+func tokens(t *testing.T, o Options) {
+	s := o.open(t)
+	first, token := begun(t, s, "c", "a")
+	claim := session.Claim{Client: "c", Token: token, Owner: "b", Next: session.NewToken().Hash()}
+
+	bad := claim
+	bad.Token[15] ^= 1
+	_, err := s.Resume(t.Context(), bad)
+	wantErr(t, "another token", err, session.ErrToken)
+	bad.Token = session.Token{}
+	_, err = s.Resume(t.Context(), bad)
+	wantErr(t, "no token", err, session.ErrToken)
+	bad = claim
+	bad.Client = "d"
+	_, err = s.Resume(t.Context(), bad)
+	wantErr(t, "another client", err, session.ErrUnknown)
+	got, err := s.Get(t.Context(), "c")
+	wantErr(t, "Get", err, nil)
+	wantRecord(t, "a bad claim leaves the record", got, first)
+
+	before := time.Now().Truncate(time.Millisecond)
+	r, err := s.Resume(t.Context(), claim)
+	wantErr(t, "the token", err, nil)
+	if r.Fence <= first.Fence {
+		t.Errorf("the fence went from %d to %d", first.Fence, r.Fence)
+	}
+	// The clock of a shared store may be another, by a little.
+	if r.Seen.Before(before.Add(-time.Minute)) || r.Seen.After(time.Now().Add(time.Minute)) {
+		t.Errorf("Seen is %v, and it is %v", r.Seen, before)
+	}
+	want := first
+	want.Fence, want.Owner, want.Token, want.Before, want.Seen = r.Fence, "b", claim.Next, first.Token, r.Seen
+	wantRecord(t, "Resume", r, want)
+	got, err = s.Get(t.Context(), "c")
+	wantErr(t, "Get", err, nil)
+	wantRecord(t, "Get after Resume", got, want)
+
+	wantErr(t, "Confirm", s.Confirm(t.Context(), "c", r.ID, r.Fence), nil)
+	want.Before = session.Hash{}
+	got, err = s.Get(t.Context(), "c")
+	wantErr(t, "Get", err, nil)
+	wantRecord(t, "Get after Confirm", got, want)
+	claim.Owner, claim.Next = "b", session.NewToken().Hash()
+	_, err = s.Resume(t.Context(), claim)
+	wantErr(t, "the token again", err, session.ErrToken)
+
+	// The same owner resumes, too: a client that comes back to the same gateway.
+	_, token = begun(t, s, "c", "a")
+	again, _ := resumed(t, s, "c", "a", token)
+	if again.Fence <= r.Fence {
+		t.Errorf("the fence went from %d to %d", r.Fence, again.Fence)
+	}
+}
+
+func certificates(t *testing.T, o Options) {
+	one, two := session.Hash{1}, session.Hash{2}
+	for _, test := range []struct {
+		name         string
+		bound, shown session.Hash
+		want         error
+	}{
+		{"none", session.Hash{}, session.Hash{}, nil},
+		{"not bound", session.Hash{}, one, nil},
+		{"the same", one, one, nil},
+		{"another", one, two, session.ErrCertificate},
+		{"not shown", one, session.Hash{}, session.ErrCertificate},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := o.open(t)
+			r, token := client("c", "a")
+			r.Certificate = test.bound
+			stored, _, err := s.Begin(t.Context(), r)
+			wantErr(t, "Begin", err, nil)
+
+			claim := session.Claim{Client: "c", Token: token, Certificate: test.shown, Owner: "b", Next: session.NewToken().Hash()}
+			_, err = s.Resume(t.Context(), claim)
+			wantErr(t, "Resume", err, test.want)
+			if test.want == nil {
+				return
+			}
+			got, err := s.Get(t.Context(), "c")
+			wantErr(t, "Get", err, nil)
+			stored.Seen = got.Seen
+			wantRecord(t, "it stays as it is", got, stored)
+			claim.Token[0] ^= 1
+			_, err = s.Resume(t.Context(), claim)
+			wantErr(t, "a bad token, with another certificate", err, session.ErrToken)
+		})
+	}
+}
+
+// tokenBefore: a WELCOME that was lost costs nothing, however often.
+func tokenBefore(t *testing.T, o Options) {
+	s := o.open(t)
+	first, token := begun(t, s, "c", "a")
+	resume := func(token session.Token, want error) (session.Record, session.Token) {
+		t.Helper()
+		next := session.NewToken()
+		r, err := s.Resume(t.Context(), session.Claim{Client: "c", Token: token, Owner: "b", Next: next.Hash()})
+		wantErr(t, "Resume", err, want)
+		return r, next
+	}
+	one, lost := resume(token, nil)
+	two, second := resume(token, nil)
+	if two.Before != first.Token || two.Token != second.Hash() || two.Fence <= one.Fence {
+		t.Errorf("resumed with the token before: %+v", two)
+	}
+	resume(lost, session.ErrToken) // of a WELCOME that another one followed
+	wantErr(t, "Confirm by the owner before", s.Confirm(t.Context(), "c", one.ID, one.Fence), session.ErrFenced)
+
+	// Coming back with the new one confirms it as well.
+	three, third := resume(second, nil)
+	if three.Before != second.Hash() {
+		t.Errorf("resumed with the token: %+v", three)
+	}
+	resume(token, session.ErrToken)
+	four, fourth := resume(second, nil)
+	resume(third, session.ErrToken)
+
+	wantErr(t, "Confirm", s.Confirm(t.Context(), "c", four.ID, four.Fence), nil)
+	wantErr(t, "Confirm again", s.Confirm(t.Context(), "c", four.ID, four.Fence), nil)
+	resume(second, session.ErrToken)
+	resume(session.Token{}, session.ErrToken)
+	wantErr(t, "Confirm of another client's", s.Confirm(t.Context(), "d", four.ID, four.Fence), session.ErrFenced)
+	resume(fourth, nil)
+}
+
+// oneToken has a thousand show one token at once: each that is let in shuts out the one before, and when one has confirmed, the token is good no more.
+func oneToken(t *testing.T, o Options) {
+	s := o.open(t)
+	r, token := begun(t, s, "c", "a")
+	fence := r.Fence
+	const rounds, claims = 3, 1000
+	for range rounds {
+		type win struct {
+			session.Record
+			next session.Token
+		}
+		var mu sync.Mutex
+		var won []win
+		var wg sync.WaitGroup
+		for range claims {
+			wg.Go(func() {
+				next := session.NewToken()
+				r, err := s.Resume(t.Context(), session.Claim{Client: "c", Token: token, Owner: "b", Next: next.Hash()})
+				switch {
+				case err == nil:
+					mu.Lock()
+					won = append(won, win{r, next})
+					mu.Unlock()
+				case !errors.Is(err, session.ErrToken):
+					t.Errorf("Resume: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		if t.Failed() {
+			return
+		}
+		slices.SortFunc(won, func(a, b win) int { return cmp.Compare(a.Fence, b.Fence) })
+		for _, w := range won {
+			if w.Fence <= fence {
+				t.Fatalf("the fence went from %d to %d", fence, w.Fence)
+			}
+			fence = w.Fence
+		}
+
+		last := won[len(won)-1]
+		confirmed := 0
+		for _, w := range won {
+			switch err := s.Confirm(t.Context(), "c", w.ID, w.Fence); {
+			case err == nil:
+				confirmed++
+			case !errors.Is(err, session.ErrFenced):
+				t.Errorf("Confirm: %v", err)
+			}
+		}
+		if confirmed != 1 {
+			t.Fatalf("%d of %d have the session", confirmed, len(won))
+		}
+		_, err := s.Resume(t.Context(), session.Claim{Client: "c", Token: token, Owner: "b", Next: session.NewToken().Hash()})
+		wantErr(t, "Resume with a spent token", err, session.ErrToken)
+		token = last.next
+	}
+}
+
+func beginAtOnce(t *testing.T, o Options) {
+	s := o.open(t)
+	const n = 50
+	var mu sync.Mutex
+	var fences []uint64
+	replaced := make(map[session.ID]int)
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			r, _ := client("c", "a")
+			stored, was, err := s.Begin(t.Context(), r)
+			if err != nil {
+				t.Errorf("Begin: %v", err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			fences = append(fences, stored.Fence)
+			if was != nil {
+				replaced[was.ID]++
+				if was.Fence != stored.Fence {
+					t.Errorf("what was replaced has the fence %d, and the new one %d", was.Fence, stored.Fence)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(fences)
+	if len(slices.Compact(fences)) != n {
+		t.Errorf("two have one fence: %v", fences)
+	}
+	for id, times := range replaced {
+		if times != 1 {
+			t.Errorf("%x was replaced %d times", id, times)
+		}
+	}
+	if len(replaced) != n-1 {
+		t.Errorf("%d were replaced, want all but one of %d", len(replaced), n)
+	}
+}
+
+// beginAndResume: either the session is resumed and then replaced, or replaced and then not resumed.
+func beginAndResume(t *testing.T, o Options) {
+	s := o.open(t)
+	for range 50 {
+		_, token := begun(t, s, "c", "a")
+		fresh, _ := client("c", "b")
+		var stored, old session.Record
+		var was *session.Record
+		var beginErr, resumeErr error
+		var wg sync.WaitGroup
+		wg.Go(func() { stored, was, beginErr = s.Begin(t.Context(), fresh) })
+		wg.Go(func() {
+			old, resumeErr = s.Resume(t.Context(), session.Claim{Client: "c", Token: token, Owner: "d", Next: session.NewToken().Hash()})
+		})
+		wg.Wait()
+		if beginErr != nil || was == nil {
+			t.Fatalf("Begin: replaced %v, err %v", was, beginErr)
+		}
+		if resumeErr == nil && old.Fence >= was.Fence {
+			t.Fatalf("resumed under %d, and then replaced under %d", old.Fence, was.Fence)
+		}
+		if resumeErr != nil && !errors.Is(resumeErr, session.ErrToken) {
+			t.Fatalf("Resume: %v", resumeErr)
+		}
+		got, err := s.Get(t.Context(), "c")
+		wantErr(t, "Get", err, nil)
+		stored.Seen = got.Seen
+		wantRecord(t, "Get", got, stored)
+	}
+}
