@@ -3,7 +3,10 @@
 // state: encoders append to a slice, the decoder cuts a slice into frames.
 //
 //   - protocol.go: the GOPR protocol as one table of constants
-//   - encode.go, ping.go, goaway.go: AppendHeader, AppendFrame, AppendPing, AppendGoAway
+//   - encode.go, ping.go: AppendHeader, AppendFrame, AppendPing
+//   - hello.go, welcome.go, ack.go, goaway.go, errorframe.go: what the peers of an extended connection say to each other;
+//     control.go: CheckControl, which looks at any of it
+//   - ext.go: Ext, ParseExt and AppendExt, the application's frames there
 //   - decoder.go: Frame, Decoder.Next and Decoder.Header; resync.go: Decoder.Resync
 //   - rules.go: Rules, what a receiver accepts beyond the format; NewDecoder
 //   - command.go, commandset.go: CommandRange and CommandSet, the allow-list
