@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-gopr/caddy-gopr/queue"
 	"github.com/caddy-gopr/caddy-gopr/session"
 	"github.com/caddy-gopr/caddy-gopr/upstream"
+	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
 // Config is what a [Service] is made of.
@@ -60,11 +61,11 @@ type Settings struct {
 
 // Hello is what a client has said, and who it is.
 type Hello struct {
-	Client      string       // its id, 1 to 255 bytes of any kind
-	Token       []byte       // what it was given with its last WELCOME; nil: it has none
-	Wanted      uint8        // capabilities, wire.Cap*
-	Expiry      uint32       // how long its session is to last without it, in seconds. 0: it ends with the connection
-	Certificate session.Hash // of the certificate that it shows; zero: none. The session is bound to it
+	Client      string // its id, 1 to 255 bytes of any kind
+	Token       []byte // what it was given with its last WELCOME; nil: it has none
+	Wanted      wire.Capability
+	Expiry      time.Duration // how long its session is to last without it. 0: it ends with the connection
+	Certificate session.Hash  // of the certificate that it shows; zero: none. The session is bound to it
 	From        upstream.Client
 	// Authorize says whether the client may have a new session: it is asked where the token is missing or not good. nil: it may. What wraps a *Refusal is told to the client;
 	// any other error, that it is not authorized.
@@ -75,9 +76,11 @@ type Hello struct {
 type Welcome struct {
 	Frame     []byte // the whole WELCOME, to be written before Session.Attach
 	Resumed   bool
-	Granted   uint8         // capabilities
+	Granted   wire.Capability
 	Heartbeat time.Duration // as the frame says
 	Idle      time.Duration
+
+	turn uint64 // which of the session's connections it is for
 }
 
 // Client is the connection of a session's client, as the session sees it. None of its methods may block, nor call the session before it has returned: the session's lock is
@@ -87,7 +90,7 @@ type Client interface {
 	Write(frames []byte, n int) (full bool)
 	// Resume goes on reading after Session.Flush returned full. It may come once too often.
 	Resume()
-	// End ends the connection: err is one of this package's. It is called once at the most, and the session calls nothing after it.
+	// End ends the connection: err is one of this package's, or a *Violation. It is called once at the most, and the session calls nothing after it.
 	End(err error)
 }
 
@@ -107,9 +110,9 @@ var (
 
 // Violation is what a client must not do. The connection sends it as an ERROR, and closes.
 type Violation struct {
-	Code uint16 // wire.Error*
+	Code wire.ErrorCode
 	Text string
-	// Reason is the same in one word, for metrics: malformed, protocol, id, ack, inflight, qos.
+	// Reason is the same in one word, for metrics: malformed, checksum, protocol, id, inflight, qos, requests, full.
 	Reason string
 }
 
@@ -117,7 +120,7 @@ func (v *Violation) Error() string { return v.Text }
 
 // Refusal is why a client has not got a session. The connection sends it as an ERROR, and closes.
 type Refusal struct {
-	Code uint16 // wire.Error*
+	Code wire.ErrorCode
 	Text string
 	Err  error // behind it, for the log; nil: there is none
 }

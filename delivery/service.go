@@ -24,7 +24,7 @@ func (v *Service) Set(s Settings) {}
 func (v *Service) Renew() {}
 
 // Hello gives a client its session, or a new one; it talks to the stores, so it takes a while, and is called by a goroutine of its own. An old connection of the client ends.
-// The error is a *Refusal, or of Config.Lease. The caller must call Session.Attach, or Session.Detach if the connection ends before.
+// The error is a *Refusal.
 func (v *Service) Hello(ctx context.Context, h Hello) (*Session, *Welcome, error) {
 	return nil, nil, errEarly
 }

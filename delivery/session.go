@@ -15,13 +15,13 @@ func (s *Session) ID() session.ID { return s.id }
 
 // Attach gives the session its client's connection, after the WELCOME was written to it: what has waited for the client is sent. false: the session has gone to another
 // connection or gateway meanwhile; c is not called then, and the connection is to be closed.
-func (s *Session) Attach(c Client) bool { return false }
+func (s *Session) Attach(c Client, w *Welcome) bool { return false }
 
 // Take takes a frame of the client: all but its heartbeats. A PONG whose payload is none of the connection's own pings belongs to the session, too. f is valid during the
 // call. The error is a *Violation, or ErrBye, and the connection ends; what Take took before is safe all the same. What Take takes is carried out by Flush.
 func (s *Session) Take(c Client, now time.Time, f *wire.Frame) error { return nil }
 
-// Flush is called when a piece of what the client sent is used up. full: no more, please, until Client.Resume.
+// Flush is called when a piece of what the client sent is used up, were there heartbeats alone in it. full: no more, please, until Client.Resume.
 func (s *Session) Flush(c Client, now time.Time) (full bool) { return false }
 
 // Drained tells that the client takes more, after Client.Write returned full.
