@@ -23,6 +23,7 @@ type App struct {
 
 	Ceiling
 	Draining
+	Stores
 
 	formats map[string]*wire.Format // declared, by name
 
@@ -46,7 +47,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) (err error) {
 	a.id = configurationsSeen.Add(1)
 	a.output = output{log: ctx.Slogger().Handler(), access: ctx.Logger().Named("access")}
-	if err := errors.Join(a.Ceiling.validate(), a.Draining.validate()); err != nil {
+	if err := errors.Join(a.Ceiling.validate(), a.Draining.validate(), a.Stores.validate()); err != nil {
 		return err
 	}
 	if a.subscribers, err = subscribe(ctx); err != nil {

@@ -28,5 +28,5 @@ type Credentials struct {
 	TLS      *tls.ConnectionState // of its connection; nil: it has none
 }
 
-// ErrNotAuthorized: the client is not who it says it is, or may not come in.
+// ErrNotAuthorized says that the client is not who it says it is, or may not come in.
 var ErrNotAuthorized = errors.New("not authorized")

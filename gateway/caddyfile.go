@@ -37,6 +37,12 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //		memory <size>
 //		grace <duration>
 //		drain <duration>
+//		sessions {
+//			store memory | sqlite <path> | redis <url>
+//		}
+//		queue {
+//			store memory | sqlite <path> | redis <url>
+//		}
 //		format <name> {
 //			byte_order   big|little
 //			header       <bytes>
@@ -78,7 +84,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			continue
 		}
 		if d.Val() != "format" {
-			return d.Errf("gopr has no option %q; it has drain, format, grace, memory", d.Val())
+			return d.Errf("gopr has no option %q; it has drain, format, grace, memory, queue, sessions", d.Val())
 		}
 		args := d.RemainingArgs()
 		if len(args) != 1 {
@@ -106,6 +112,9 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // option reads the option at hand, if it is one that has a type of its own.
 func (a *App) option(d *caddyfile.Dispenser) (is bool, err error) {
 	if is, err = a.Ceiling.unmarshal(d); is || err != nil {
+		return is, err
+	}
+	if is, err = a.Stores.unmarshal(d); is || err != nil {
 		return is, err
 	}
 	return a.Draining.unmarshal(d)

@@ -12,6 +12,7 @@ type Rules struct {
 	Connections int // of all clients at a time
 	PerAddress  int // of one address at a time
 	Flapping    Flapping
+	FailedHello Flapping      // how often clients of one address may not be authorized
 	Handshake   time.Duration // how long it may take from a gopr_guard to the handler
 }
 
@@ -28,6 +29,7 @@ type door struct {
 	mu       sync.Mutex // guards all below
 	inside   map[netip.Addr]int
 	knocking flappers
+	failing  flappers // those who said HELLO, and were not authorized
 }
 
 // Pass is one client that was let in. It is given back with Dismiss.

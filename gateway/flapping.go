@@ -78,6 +78,12 @@ func (e *flapper) connect(rule *Flapping, now time.Time) (banned bool) {
 	return true
 }
 
+// banned says whether the address is banned, without noting anything.
+func (f *flappers) banned(addr netip.Addr, now time.Time) bool {
+	e := f.byAddr[addr]
+	return e != nil && now.Before(e.banned)
+}
+
 // sweep forgets, with each connect, up to two addresses of which nothing is left to know. So the list shrinks faster than it grows.
 func (f *flappers) sweep(rule *Flapping, now time.Time) {
 	for range 2 {

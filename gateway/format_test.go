@@ -127,7 +127,7 @@ func same(t *testing.T, f *Format, want wire.Layout) {
 func TestFormatMistakes(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"an argument", "gopr meter {\n}", "gopr takes a block, not \"meter\": write `gopr { … }`, at Testfile:1"},
-		{"another option", "gopr {\nformats x\n}", `gopr has no option "formats"; it has drain, format, grace, memory, at Testfile:2`},
+		{"another option", "gopr {\nformats x\n}", `gopr has no option "formats"; it has drain, format, grace, memory, queue, sessions, at Testfile:2`},
 		{"no name", "gopr {\nformat {\n}\n}", "format has 0 arguments: write it as `format meter { … }`, at Testfile:2"},
 		{"twice", "gopr {\nformat x {\nlength 0 2\n}\nformat x {\nlength 0 2\n}\n}", "format x is declared twice: once is enough, at Testfile:5"},
 		{"built in", "gopr {\nformat mc {\nlength 0 2\n}\n}", `format "mc" is built in: give yours another name, at Testfile:2`},

@@ -10,8 +10,9 @@
 //	format.go    formats that the configuration declares, in JSON; caddyfile.go, in the Caddyfile
 //	layout.go    such a format as wire knows it; notation.go, how values are written
 //	lookup.go    a format by its name
-//	door.go      who is let in: counts by address (address.go), bans (flapping.go); guard.go, for those that stand before
+//	door.go      who is let in: counts by address (address.go), bans (flapping.go); guard.go, for those that stand before; hello.go, who may not say HELLO
 //	authenticator.go  who may say HELLO: what modules for it implement
+//	store_config.go  where sessions and messages are kept; stores_config.go, for all handlers
 //	memory.go    a ceiling for the memory of all connections; memory_config.go, its option
 //	live.go      what all handlers of one name share: connections, counts
 //	conn.go      what is known of a connection; registry.go: those that live, closed.go: those that have ended

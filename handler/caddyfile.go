@@ -40,6 +40,7 @@ import (
 //			exceed      delay|close
 //			pending     <size>
 //			flapping    <number>/[<time>]s|m|h ban <duration>
+//			failed_hello <number>/[<time>]s|m|h | off
 //			first_frame <duration>
 //			handshake   <duration>
 //		}
@@ -49,6 +50,7 @@ import (
 //			pooling       session|request|mux
 //			max_streams   <number>
 //			format        <name>
+//			extended
 //			max_inflight  <number>
 //			wait          <duration>
 //			max_waiting   <number>
@@ -111,6 +113,8 @@ import (
 //			upstream …
 //		}
 //		respond echo
+//		sessions { … }
+//		queue { … }
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's own name
@@ -137,6 +141,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"upstream":      h.unmarshalUpstream,
 		"route":         h.unmarshalRoute,
 		"respond":       directive.One("echo", directive.String(&h.Respond)),
+		"sessions":      h.unmarshalSessions,
+		"queue":         h.unmarshalQueue,
 	}, "route")
 	if err != nil {
 		return err
@@ -175,6 +181,7 @@ func (u *Upstream) unmarshal(d *caddyfile.Dispenser) error {
 		"to":              directive.List("10.0.0.1:9000", directive.Append(&u.Backends)),
 		"pooling":         directive.One("session", directive.String(&u.Pooling)),
 		"format":          directive.One("gopr", directive.String(&u.Format)),
+		"extended":        directive.Flag(&u.Extended),
 		"max_streams":     directive.One("256", directive.Int(&u.MaxStreams)),
 		"max_inflight":    directive.One("256", directive.Int(&u.MaxInflight)),
 		"wait":            directive.One("5s", directive.Duration(&u.Wait)),

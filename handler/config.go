@@ -44,11 +44,17 @@ type Handler struct {
 	Upstream *Upstream `json:"upstream,omitempty"`
 	// `echo` answers each request with its own payload instead of asking a backend: for examples, load tests and probes.
 	Respond string `json:"respond,omitempty"`
+	// Clients that say HELLO have a session, and their messages survive. Default: every connection is plain.
+	Sessions *Sessions `json:"sessions,omitempty"`
+	// How the messages of sessions are kept.
+	Queue *Queue `json:"queue,omitempty"`
 
 	app      *gateway.App
 	settings *settings
 	live     *gateway.Live
 	groups   []*gateway.Group
+
+	authenticators []gateway.Authenticator
 }
 
 // Heartbeat says which frames are pings and pongs.
@@ -85,6 +91,8 @@ type Upstream struct {
 	Backends []string `json:"backends,omitempty"`
 	// The format that the backends speak, where it is not the clients': frames are translated field by field. Default: the handler's format.
 	Format string `json:"format,omitempty"`
+	// The backends speak the extended protocol: to them the gateway says HELLO for each session, and they acknowledge what they have received. Default: false.
+	Extended bool `json:"extended,omitempty"`
 	// How links are shared: `session`, each client has a link of its own; `request`, many clients ask over few links; `mux`, each client has a link of its own that is a
 	// stream on one of few connections. Default: `session`.
 	Pooling string `json:"pooling,omitempty"`

@@ -27,6 +27,8 @@ type Limits struct {
 	Pending int `json:"pending,omitempty"`
 	// How often one address may connect. Default: as often as it likes.
 	Flapping *Flapping `json:"flapping,omitempty"`
+	// How often clients of one address may fail to be let in by `sessions authenticate`. Default: 10 times in a minute.
+	FailedHello *FailedHello `json:"failed_hello,omitempty"`
 	// How long a client may take from the start to the end of its first frame. Default: 0, no limit but the handler's timeouts.
 	FirstFrame caddy.Duration `json:"first_frame,omitempty"`
 	// How long a client may take from a `gopr_guard` to this handler: for its TLS handshake. Default: 5s.
@@ -53,6 +55,16 @@ type Flapping struct {
 	Ban caddy.Duration `json:"ban"`
 }
 
+// FailedHello is when clients of an address that were not let in are not even asked who they are.
+type FailedHello struct {
+	// Any number of tries.
+	Off bool `json:"off,omitempty"`
+	// How many tries may fail `within` a time; one more has HELLOs of the address refused for as long. Default: 10.
+	Tries int `json:"tries,omitempty"`
+	// The time, which slides. Default: 1m.
+	Within caddy.Duration `json:"within,omitempty"`
+}
+
 func (h *Handler) unmarshalLimits(d *caddyfile.Dispenser) error {
 	l := new(Limits)
 	h.Limits = l
@@ -73,6 +85,11 @@ func (h *Handler) unmarshalLimits(d *caddyfile.Dispenser) error {
 			l.Flapping = new(Flapping)
 			f := l.Flapping
 			return directive.Args("15/1m ban 5m", 3, rateArg(&f.Connects, &f.Within, directive.Int), word("ban"), directive.Duration(&f.Ban))(d)
+		},
+		"failed_hello": func(d *caddyfile.Dispenser) error {
+			l.FailedHello = new(FailedHello)
+			f := l.FailedHello
+			return directive.Off(&f.Off, directive.Args("10/1m", 1, rateArg(&f.Tries, &f.Within, directive.Int)))(d)
 		},
 		"first_frame": directive.One("3s", directive.Duration(&l.FirstFrame)),
 		"handshake":   directive.One("5s", directive.Duration(&l.Handshake)),

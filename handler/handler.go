@@ -6,9 +6,10 @@
 //	config_routes.go  frames with some commands, to other backends
 //	config_choice.go  which backend serves whom; config_health.go, and whether it is fit to
 //	config_edge.go    how links get to their backends: TLS, local address
+//	config_sessions.go  clients that come back, and their messages; authenticate.go, who may have sessions
 //	config_limits.go  bounds against the many and the loud
-//	caddyfile.go      its Caddyfile
-//	settings.go       the configuration, compiled: one immutable value; settings_upstream.go, its backends; settings_limits.go, its limits
+//	caddyfile.go      its Caddyfile; caddyfile_sessions.go, of sessions
+//	settings.go       the configuration, compiled: one immutable value; settings_upstream.go, its backends; settings_limits.go, its limits; settings_sessions.go, its sessions
 //	door.go           who is let in
 //	require.go        who of them may send what, by certificate; config_require.go, its option
 //	guard.go          layer4.handlers.gopr_guard: the door, before TLS
@@ -52,6 +53,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.app = app
 	if err := h.provisionEdge(); err != nil {
+		return err
+	}
+	if err := h.loadAuthenticators(ctx); err != nil {
 		return err
 	}
 	s, err := h.compile()

@@ -44,6 +44,7 @@ type settings struct {
 	transport  transport.Options
 	routes     []*target // the first that has a frame's command takes it
 	upstream   *target   // takes all others; nil: they are echoed, or not accepted
+	sessions   *sessions // nil: every connection is plain
 }
 
 // target is a group of backends, and how frames are put to it.
@@ -91,7 +92,7 @@ func (h *Handler) compile() (*settings, error) {
 	if s.name == "" {
 		s.name = defaultName
 	}
-	for _, step := range []func(*settings) error{h.compileFormat, h.compileTimes, h.compileHeartbeat, h.compileLimits, h.compileRequire, h.compileTarget, h.compileRoutes} {
+	for _, step := range []func(*settings) error{h.compileFormat, h.compileTimes, h.compileHeartbeat, h.compileLimits, h.compileRequire, h.compileTarget, h.compileRoutes, h.compileSessions} {
 		if err := step(s); err != nil {
 			return nil, fmt.Errorf("gopr handler %q: %w", s.name, err)
 		}
@@ -113,6 +114,9 @@ func (h *Handler) compileFormat(s *settings) (err error) {
 		}
 		s.commands = wire.NewCommandSet(ranges...)
 		beats, all := s.beats()
+		if h.Sessions != nil {
+			beats = append(beats, controls)
+		}
 		rules.Commands = wire.NewCommandSet(append(ranges, beats...)...)
 		if all { // then the list is for who knows what is no heartbeat; the decoder only checks that it can be
 			if _, err = s.format.NewDecoder(rules); err != nil {

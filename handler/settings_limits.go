@@ -10,10 +10,15 @@ import (
 const (
 	defaultPending   = 1 << 20
 	defaultHandshake = 5 * time.Second
+	defaultTries     = 10
+	defaultTriesIn   = time.Minute
 
 	exceedDelay = "delay"
 	exceedClose = "close"
 )
+
+// defaultFailedHello bans an address for as long as its tries count.
+var defaultFailedHello = gateway.Flapping{Connects: defaultTries, Within: defaultTriesIn, Ban: defaultTriesIn}
 
 // readAtOnce is what one read of a client with a rate takes: what has been read and must wait is held meanwhile.
 const readAtOnce = 16 << 10
@@ -21,6 +26,7 @@ const readAtOnce = 16 << 10
 func (h *Handler) compileLimits(s *settings) (err error) {
 	s.transport.High = defaultPending
 	s.rules.Handshake = defaultHandshake
+	s.rules.FailedHello = defaultFailedHello
 	l := h.Limits
 	if l == nil {
 		return nil
@@ -38,6 +44,9 @@ func (h *Handler) compileLimits(s *settings) (err error) {
 		return fmt.Errorf("limits handshake %v is negative: give a time such as 5s", time.Duration(l.Handshake))
 	}
 	if s.rules.Flapping, err = l.Flapping.compile(); err != nil {
+		return err
+	}
+	if s.rules.FailedHello, err = l.FailedHello.compile(); err != nil {
 		return err
 	}
 	s.rules.Connections, s.rules.PerAddress = l.Connections, l.PerIP
@@ -98,6 +107,23 @@ func (f *Flapping) compile() (g gateway.Flapping, err error) {
 	g = gateway.Flapping{Connects: f.Connects, Within: time.Duration(f.Within), Ban: time.Duration(f.Ban)}
 	if g.Connects <= 0 || g.Within <= 0 || g.Ban <= 0 {
 		return g, fmt.Errorf("limits flapping: %d connects within %v and a ban of %v: all three must be above 0, as in `flapping 15/1m ban 5m`", g.Connects, g.Within, g.Ban)
+	}
+	return g, nil
+}
+
+func (f *FailedHello) compile() (g gateway.Flapping, err error) {
+	switch {
+	case f == nil:
+		return defaultFailedHello, nil
+	case f.Off && (f.Tries != 0 || f.Within != 0):
+		return g, fmt.Errorf("limits failed_hello is off, and says how many: remove `off`, or the rest")
+	case f.Off:
+		return g, nil
+	}
+	within := orDefault(time.Duration(f.Within), defaultTriesIn)
+	g = gateway.Flapping{Connects: orDefault(f.Tries, defaultTries), Within: within, Ban: within}
+	if g.Connects < 0 || within < 0 {
+		return g, fmt.Errorf("limits failed_hello: %d tries within %v: both must be above 0, as in `failed_hello 10/1m`, or `failed_hello off` for any number", g.Connects, within)
 	}
 	return g, nil
 }

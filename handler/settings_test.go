@@ -150,7 +150,7 @@ func TestDefaults(t *testing.T) {
 		{"heartbeat ping", s.ping, Control{1, 1}},
 		{"heartbeat pong", s.pong, Control{2, 2}},
 		{"tcp_keepalive", s.tcp, keepalive.TCP{Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 9}},
-		{"limits connections, per_ip, flapping, handshake", s.rules, gateway.Rules{Handshake: 5 * time.Second}},
+		{"limits connections, per_ip, flapping, failed_hello, handshake", s.rules, gateway.Rules{FailedHello: gateway.Flapping{Connects: 10, Within: time.Minute, Ban: time.Minute}, Handshake: 5 * time.Second}},
 		{"limits frames, bytes", s.rates, (*rates)(nil)},
 		{"limits first_frame", s.first, time.Duration(0)},
 		{"limits pending", s.transport.High, 1 << 20},

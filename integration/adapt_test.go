@@ -178,8 +178,8 @@ func in(block string) string {
 func TestMistakes(t *testing.T) {
 	const echo = "respond echo"
 	tests := []struct{ name, text, want string }{
-		{"an unknown option", in("idle 45s\n" + echo), `gopr has no option "idle"; it has access_log, commands, format, frame_timeout, heartbeat, idle_timeout, limits, max_payload, on_invalid, require, respond, route, tcp_keepalive, upstream, versions, write_timeout, at Caddyfile:6`},
-		{"an unknown limit", in("limits {\nper_host 5\n}\n" + echo), `limits has no option "per_host"; it has bytes, connections, exceed, first_frame, flapping, frames, handshake, pending, per_ip, at Caddyfile:7`},
+		{"an unknown option", in("idle 45s\n" + echo), `gopr has no option "idle"; it has access_log, commands, format, frame_timeout, heartbeat, idle_timeout, limits, max_payload, on_invalid, queue, require, respond, route, sessions, tcp_keepalive, upstream, versions, write_timeout, at Caddyfile:6`},
+		{"an unknown limit", in("limits {\nper_host 5\n}\n" + echo), `limits has no option "per_host"; it has bytes, connections, exceed, failed_hello, first_frame, flapping, frames, handshake, pending, per_ip, at Caddyfile:7`},
 		{"an option twice", in(echo + "\nversions 1\nversions 2"), "gopr versions is given twice: once is enough, at Caddyfile:8"},
 		{"a duration that is none", in("idle_timeout 45\n" + echo), "idle_timeout: \"45\" is no duration: write it as `idle_timeout 45s`, at Caddyfile:6"},
 		{"a negative duration", in("frame_timeout -1s\n" + echo), "frame_timeout: \"-1s\" is negative: write it as `frame_timeout 10s`, at Caddyfile:6"},

@@ -35,13 +35,13 @@ func Block(d *caddyfile.Dispenser, name string, options Options, many ...string)
 	return nil
 }
 
-// Nested is an option that has no arguments, only a block.
-func Nested(name string, options Options) Parse {
+// Nested is an option that has no arguments, only a block. Each option in it may be given once, but for those named as many.
+func Nested(name string, options Options, many ...string) Parse {
 	return func(d *caddyfile.Dispenser) error {
 		if d.NextArg() {
 			return d.Errf("%s takes a block, not %q: write `%s { … }`", name, d.Val(), name)
 		}
-		return Block(d, name, options)
+		return Block(d, name, options, many...)
 	}
 }
 
