@@ -65,9 +65,12 @@ func (e *ErrorFrame) Error() string {
 // AppendError appends a whole ERROR.
 func AppendError(dst []byte, e ErrorFrame) []byte {
 	text := strings.ToValidUTF8(e.Text, "\uFFFD")
-	for len(text) > MaxErrorText {
-		_, last := utf8.DecodeLastRuneInString(text[:MaxErrorText+1])
-		text = text[:MaxErrorText+1-last]
+	if len(text) > MaxErrorText {
+		end := MaxErrorText
+		for !utf8.RuneStart(text[end]) {
+			end--
+		}
+		text = text[:end]
 	}
 	flag, size := uint8(0), 2+len(text)
 	if e.ID != 0 {
