@@ -4,7 +4,7 @@ import "testing"
 
 // What an extended connection brings and takes with each message costs no allocation either.
 func TestExtendedAllocs(t *testing.T) {
-	d := newDecoder(t, GOPR, gatewayRules())
+	d := newDecoder(t, GOPR, Rules{})
 	payload := make([]byte, 4000)
 	read := func(raw []byte) Frame {
 		t.Helper()
