@@ -123,7 +123,7 @@ func (c *Conn) Serve(ctx context.Context) error {
 // would have returned, or a *transport.PanicError. It must not block. false: nothing has happened, and the caller must call Serve.
 func (c *Conn) Start(ctx context.Context, ended func(error)) bool {
 	stop := context.AfterFunc(ctx, func() { c.Close(context.Cause(ctx)) })
-	started := c.t.Start(nil, func(err error) {
+	started := c.t.Start(nil, transport.EndFunc(func(err error) {
 		stop()
 		var p *transport.PanicError
 		if errors.As(err, &p) {
@@ -134,7 +134,7 @@ func (c *Conn) Start(ctx context.Context, ended func(error)) bool {
 			c.ends(err)
 		}
 		ended(c.err)
-	})
+	}))
 	if !started {
 		stop()
 	}

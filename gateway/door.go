@@ -35,8 +35,8 @@ type door struct {
 // Pass is one client that was let in. It is given back with Dismiss.
 type Pass struct {
 	Live *Live
-	addr netip.Addr // where it is counted; zero: nowhere
-	cost int64      // what it is counted for in the memory
+	addr *netip.Addr // where it is counted; nil: nowhere
+	cost int64       // what it is counted for in the memory
 }
 
 // Enter lets a client in, or says why not, and counts that. The cheapest refusal comes first. The caller holds the Live; so does the pass, as AcquireLive does.
@@ -66,7 +66,8 @@ func (l *Live) Enter(rules *Rules, remote net.Addr, now time.Time) (p *Pass, ref
 	}
 	p = &Pass{Live: AcquireLive(l.Name)}
 	if counted {
-		p.addr = addr
+		at := addr
+		p.addr = &at
 	}
 	p.weigh(plainCost)
 	return p, ""
@@ -80,10 +81,17 @@ func (p *Pass) weigh(cost int64) {
 	p.cost = cost
 }
 
+// leave counts the client's address out.
+func (p *Pass) leave() {
+	if p.addr != nil {
+		p.Live.door.leave(*p.addr, true)
+	}
+}
+
 // Cancel is Dismiss of a client that is let in elsewhere: it has not ended.
 func (p *Pass) Cancel() {
 	p.weigh(0)
-	p.Live.door.leave(p.addr, p.addr.IsValid())
+	p.leave()
 	p.Live.open.Add(-1)
 	p.Live.connections.Dec()
 	ReleaseLive(p.Live)
@@ -92,7 +100,7 @@ func (p *Pass) Cancel() {
 // Dismiss counts the client out, with the reason for its end.
 func (p *Pass) Dismiss(reason string) {
 	p.weigh(0)
-	p.Live.door.leave(p.addr, p.addr.IsValid())
+	p.leave()
 	p.Live.Dismiss(reason)
 	ReleaseLive(p.Live)
 }

@@ -93,7 +93,7 @@ func TestMemoryRefuses(t *testing.T) {
 	if n := len(passes); n < minMemory/tlsCost-1 || n > minMemory/tlsCost+1 {
 		t.Errorf("%d were let in, want %d", n, minMemory/tlsCost)
 	}
-	if n := l.door.inside[passes[0].addr]; n != len(passes) {
+	if n := l.door.inside[*passes[0].addr]; n != len(passes) {
 		t.Errorf("%d are counted inside, want %d", n, len(passes))
 	}
 	passes[0].Dismiss("eof")

@@ -15,15 +15,10 @@ type registry struct{ shards [32]shard }
 
 type shard struct {
 	mu    sync.Mutex
-	conns []listed // ascending
+	conns []Conn // ascending
 }
 
-type listed struct {
-	id   ConnID
-	conn Conn
-}
-
-func byID(l listed, id ConnID) int { return cmp.Compare(l.id, id) }
+func byID(c Conn, id ConnID) int { return cmp.Compare(c.ID(), id) }
 
 func (r *registry) shard(id ConnID) *shard { return &r.shards[id%ConnID(len(r.shards))] }
 
@@ -34,7 +29,7 @@ func (r *registry) add(c Conn) {
 	defer s.mu.Unlock()
 	// At the end, but for one that was given its id just before another and comes just after.
 	if at, found := slices.BinarySearchFunc(s.conns, id, byID); !found {
-		s.conns = slices.Insert(s.conns, at, listed{id, c})
+		s.conns = slices.Insert(s.conns, at, c)
 	}
 }
 
@@ -57,7 +52,7 @@ func (r *registry) get(id ConnID) Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if at, found := slices.BinarySearchFunc(s.conns, id, byID); found {
-		return s.conns[at].conn
+		return s.conns[at]
 	}
 	return nil
 }
@@ -75,8 +70,8 @@ func (s *shard) after(id ConnID, of *Live, to []entry) (_ []entry, more bool) {
 	}
 	next := s.conns[at:]
 	more = len(next) > batch
-	for _, l := range next[:min(batch, len(next))] {
-		to = append(to, entry{l.id, of, l.conn})
+	for _, c := range next[:min(batch, len(next))] {
+		to = append(to, entry{c.ID(), of, c})
 	}
 	return to, more
 }

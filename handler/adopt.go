@@ -36,7 +36,7 @@ func (c *conn) lookUp(now time.Time) transport.Next {
 		return transport.Pause
 	case !c.held:
 		return transport.More
-	case !c.flow.until.IsZero():
+	case !c.flow.rests().IsZero():
 		c.relent(now)
 	case !c.ownFull.Load() && !c.leases.full(): // what it was held for is over
 		c.t.Resume()

@@ -8,7 +8,6 @@ import (
 
 	"github.com/caddy-gopr/caddy-gopr/gateway"
 	"github.com/caddy-gopr/caddy-gopr/transport"
-	"github.com/caddy-gopr/caddy-gopr/upstream"
 )
 
 // endless is the network end of a connection that takes all that is written, and keeps nothing.
@@ -23,7 +22,7 @@ func measured(t testing.TB, h *Handler) *conn {
 	ours, theirs := tcpPair(t)
 	live := gateway.AcquireLive(h.settings.name)
 	c := newConn(ours, h.settings, live, time.Now())
-	release, err := c.connect(upstream.Client{})
+	release, err := c.connect()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +138,7 @@ func BenchmarkWalk(b *testing.B) {
 			b.SetBytes(int64(len(p.piece)))
 			b.ReportAllocs()
 			for b.Loop() {
-				w := piece{b: p.piece, allow: c.flow.allow(h.settings.rates, 0)}
+				w := piece{b: p.piece, allow: c.allowance(c.since)}
 				if used, next := c.walk(&w, time.Time{}); used != len(p.piece) || next != transport.More {
 					b.Fatalf("used %d, %v", used, next)
 				}

@@ -20,25 +20,23 @@ type conn struct {
 	live  *gateway.Live
 	id    gateway.ConnID
 	since time.Time
-	by    string // the subject of the client's certificate; "": it has none
 
 	leases leases // of groups of backends; what a backend sends, and what follows from it, may come before its lease is among them
 
 	// The connection's goroutine owns these.
 	s        *settings           // the newest of the handler's name that it could adopt
 	seen     *gateway.Generation // the one in force when it looked last
-	half     bool                // a frame has begun and not ended: it is judged by the settings that it was begun under
 	moving   *moving             // its way to other backends; nil: it is where it belongs
 	watch    keepalive.Watch
 	pinger   *keepalive.Pinger // nil: it was never to ping
 	skip     int               // bytes of a dropped frame still to come
-	searched int               // bytes thrown away since the last good frame
-	flow     flow              // how fast the client sends
-	license  license           // what it may send
+	flow     *flow             // how fast the client sends; nil: it never had a limit
+	license  *license          // what it may send; nil: whatever the handler takes
+	look     time.Duration     // lingering: when to look whether it is done, after since
+	searched int32             // bytes thrown away since the last good frame
+	half     bool              // a frame has begun and not ended: it is judged by the settings that it was begun under
 	spoken   bool              // its first frame has come
-	look     time.Time         // lingering: when to look whether it is done
 	held     bool              // reading is paused: the client's silence is ours, and says nothing of it
-	err      error
 
 	// ownFull: too much of what goes to the client is unsent; a hold has the same of its backend. Whoever drains clears its flag, and resumes reading
 	// when all others are clear too. A resume that comes before the pause prevents it, so none is lost.
@@ -53,7 +51,7 @@ type conn struct {
 	bytesIn, bytesOut   atomic.Uint64
 	rtt                 atomic.Int64 // smoothed, in nanoseconds; 0: not measured
 	rec                 flight
-	ended               atomic.Pointer[ending] // what somebody else ended it for
+	ended               atomic.Pointer[ending] // what it was ended for: the first cause counts
 }
 
 // errProbe: the client's TCP answers, its program does not.
@@ -62,8 +60,9 @@ var errProbe = errors.New("no pong to the gateway's ping")
 // linger is how long a client that has closed its sending side may wait for the answers to what it asked.
 const linger = 10 * time.Second
 
-func newConn(nc net.Conn, s *settings, live *gateway.Live, now time.Time) *conn {
-	c := &conn{s: s, live: live, id: gateway.NewConnID(), since: now}
+// begin makes the connection, where it lies.
+func (c *conn) begin(nc net.Conn, s *settings, live *gateway.Live, now time.Time) {
+	c.s, c.live, c.id, c.since = s, live, gateway.NewConnID(), now
 	c.generation.id.Store(s.generation)
 	c.watch.Start(&s.limits, now)
 	if s.probe != nil {
@@ -71,13 +70,11 @@ func newConn(nc net.Conn, s *settings, live *gateway.Live, now time.Time) *conn 
 		c.pinger.Start(s.probe, now)
 	}
 	c.t = transport.New(nc, &s.transport, c)
-	return c
 }
 
 // connect takes what the connection's frames need beyond itself, until release: the lease of the handler's own upstream. Those of its routes are taken when
 // there is a frame for them.
-func (c *conn) connect(of upstream.Client) (release func(), err error) {
-	c.leases.tls = of.TLS
+func (c *conn) connect() (release func(), err error) {
 	c.renew(c.since) // before the first lease: the handler's instance may be that of an older configuration
 	if err := c.authorize(); err != nil {
 		return nil, err
@@ -92,7 +89,10 @@ func (c *conn) connect(of upstream.Client) (release func(), err error) {
 
 // resume has the clocks go on after a pause: the silence was ours.
 func (c *conn) resume(now time.Time) {
-	c.held, c.flow.until = false, time.Time{}
+	c.held = false
+	if c.flow != nil {
+		c.flow.until = time.Time{}
+	}
 	c.watch.Start(&c.s.limits, now)
 	if c.s.probe != nil {
 		c.pinger.Heard(now)
@@ -114,9 +114,8 @@ func (c *conn) note(now time.Time, p *piece, partial bool) {
 
 // fail says why the connection ends.
 func (c *conn) fail(err error) transport.Next {
-	if c.err == nil {
-		c.err = err
-	}
+	e := endingOf(err)
+	c.ended.CompareAndSwap(nil, &e)
 	return transport.Close
 }
 
@@ -128,14 +127,10 @@ func (c *conn) end(e ending) {
 
 // ending says how the connection ended, given what its transport returned.
 func (c *conn) ending(err error) ending {
-	switch e := c.ended.Load(); {
-	case c.err != nil:
-		return endingOf(c.err)
-	case e != nil:
+	if e := c.ended.Load(); e != nil {
 		return *e
-	default:
-		return endingOf(err)
 	}
+	return endingOf(err)
 }
 
 // EOF implements transport.Logic. A client may close its sending side and wait for its answers; and what it sent last is sent on, also where it has to wait for a link.
@@ -145,7 +140,7 @@ func (c *conn) EOF(now time.Time) transport.Next {
 	}
 	c.lingering.Store(true)
 	c.watch.Start(&keepalive.Limits{Idle: linger}, now)
-	c.look = now.Add(c.lookAgain())
+	c.lookIn(now, c.lookAgain())
 	if c.leases.settled() { // the last answer came between
 		return transport.Close
 	}
@@ -161,7 +156,7 @@ func (c *conn) Tick(now time.Time) transport.Next {
 		if c.leases.settled() || c.watch.Check(now) != nil {
 			return transport.Close
 		}
-		c.look = now.Add(c.lookAgain())
+		c.lookIn(now, c.lookAgain())
 		return transport.More
 	case c.leaving.Load() && !c.half:
 		return c.depart(now)
@@ -192,14 +187,14 @@ func (c *conn) Tick(now time.Time) transport.Next {
 func (c *conn) Deadline() time.Time {
 	switch {
 	case c.lingering.Load():
-		return keepalive.Earliest(c.watch.Deadline(), c.look)
+		return keepalive.Earliest(c.watch.Deadline(), c.since.Add(c.look))
 	case c.held && c.leaving.Load():
-		return c.look
+		return c.since.Add(c.look)
 	case c.held:
 		if c.moving != nil {
-			return keepalive.Earliest(c.flow.until, c.moving.look)
+			return keepalive.Earliest(c.flow.rests(), c.moving.look)
 		}
-		return c.flow.until
+		return c.flow.rests()
 	}
 	at := c.watch.Deadline()
 	if !c.spoken && c.s.first > 0 {

@@ -12,14 +12,15 @@ import (
 // flight is the flight recorder of a connection: the headers of its last frames, for an operator who asks what it was doing.
 //
 // What it costs: a connection that never had a frame has none; heartbeats of the same kind in a row are one entry, counted, so a connection that does nothing but live
-// has one or two, 96 bytes; one that works has maxRecorded of 24 bytes. Frames are noted without the lock while a piece is walked, and entered under one lock for
+// has one or two, of 24 bytes; one that works has maxRecorded of them. Frames are noted without the lock while a piece is walked, and entered under one lock for
 // each piece. What the gateway answers of itself, pongs and echoes, is not recorded: it follows from what it answers.
 type flight struct {
-	mu     sync.Mutex // guards all below
-	frames []recorded // grows to maxRecorded, then it is a ring
-	next   int        // where the next one goes, once it is a ring
-	heard  int64      // the last frame from the client, of any kind; in nanoseconds since 1970, as all times here; 0: none
-	app    int64      // the last application frame, either way
+	mu     sync.Mutex  // guards all below
+	frames []recorded  // grows to maxRecorded, then it is a ring
+	first  [1]recorded // where frames begins: enough for a connection that does nothing but live
+	next   int         // where the next one goes, once it is a ring
+	heard  int64       // the last frame from the client, of any kind; in nanoseconds since 1970, as all times here; 0: none
+	app    int64       // the last application frame, either way
 }
 
 // maxRecorded is how many headers are kept.
@@ -137,7 +138,7 @@ func (r *flight) add(e *recorded) {
 	}
 	if len(r.frames) < maxRecorded {
 		if r.frames == nil {
-			r.frames = make([]recorded, 0, 4) // doubled from there on
+			r.frames = r.first[:0] // doubled from there on
 		}
 		r.frames = append(r.frames, *e)
 		return

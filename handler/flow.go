@@ -21,15 +21,31 @@ type flow struct {
 	until         time.Time // reading rests until then; zero: it does not for this
 }
 
+// rests returns until when reading rests; zero: it does not. f may be nil.
+func (f *flow) rests() (until time.Time) {
+	if f != nil {
+		until = f.until
+	}
+	return until
+}
+
 // allow is what a piece may take from the buckets: it ends with the frame that is over it.
 type allow struct{ frames, bytes int }
+
+// allowance returns what the client's buckets hold.
+func (c *conn) allowance(now time.Time) allow {
+	if c.s.rates == nil {
+		return allow{math.MaxInt, math.MaxInt}
+	}
+	if c.flow == nil {
+		c.flow = new(flow)
+	}
+	return c.flow.allow(c.s.rates, now.Sub(c.since))
+}
 
 // allow returns what the buckets hold.
 func (f *flow) allow(r *rates, at time.Duration) allow {
 	a := allow{math.MaxInt, math.MaxInt}
-	if r == nil {
-		return a
-	}
 	if r.frames != nil {
 		a.frames = int(min(f.frames.level(r.frames, at), math.MaxInt32))
 	}
@@ -86,7 +102,7 @@ func (c *conn) charge(p *piece, used int, now time.Time) transport.Next {
 // relent reads on when a delay is over, or the settings that asked for it are. Where something else holds the reading, that ends it: a client whose backend is full is not to be read.
 func (c *conn) relent(now time.Time) {
 	switch {
-	case c.flow.until.IsZero():
+	case c.flow.rests().IsZero():
 		return
 	case c.flow.wait(c.s.rates, now.Sub(c.since)) > 0 && now.Before(c.flow.until):
 		return

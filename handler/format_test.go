@@ -101,8 +101,8 @@ func TestCommandsOfDeclaredFormats(t *testing.T) {
 				if got, _ := l.out.take(); string(got) != tt.want || (next == transport.Close) != tt.close {
 					t.Errorf("got %q and %v, want %q and close %v", got, next, tt.want, tt.close)
 				}
-				if tt.close && (l.err == nil || !strings.HasSuffix(l.err.Error(), "at byte 0 is not on the allow-list")) {
-					t.Errorf("ends with %v, want the command, at byte 0", l.err)
+				if e := l.ending(nil); tt.close && (e.err == nil || !strings.HasSuffix(e.err.Error(), "at byte 0 is not on the allow-list")) {
+					t.Errorf("ends with %v, want the command, at byte 0", e.err)
 				}
 			})
 		})

@@ -43,7 +43,7 @@ func (c *conn) Data(now time.Time, b []byte) (used int, next transport.Next) {
 			return 0, next
 		}
 	}
-	p := piece{b: b, look: c.half && c.called(), allow: c.flow.allow(c.s.rates, now.Sub(c.since)), recent: recents.Get().(*recent)}
+	p := piece{b: b, look: c.half && c.called(), allow: c.allowance(now), recent: recents.Get().(*recent)}
 	used, next = c.walk(&p, now)
 	c.half = next == transport.More && (used < len(b) || c.skip > 0)
 	c.note(now, &p, used < len(b) || c.skip > 0)

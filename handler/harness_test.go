@@ -27,7 +27,6 @@ import (
 
 	"github.com/caddy-gopr/caddy-gopr/gateway"
 	"github.com/caddy-gopr/caddy-gopr/transport"
-	"github.com/caddy-gopr/caddy-gopr/upstream"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
@@ -259,7 +258,7 @@ func newLife(t *testing.T, h *Handler) *life {
 	out := new(sink)
 	live := gateway.AcquireLive(h.settings.name)
 	c := newConn(out, h.settings, live, time.Now())
-	release, err := c.connect(upstream.Client{})
+	release, err := c.connect()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -440,4 +439,10 @@ func contains(t testing.TB, s, part string) {
 	if !strings.Contains(s, part) {
 		t.Errorf("%q does not contain %q", s, part)
 	}
+}
+
+func newConn(nc net.Conn, s *settings, live *gateway.Live, now time.Time) *conn {
+	c := new(conn)
+	c.begin(nc, s, live, now)
+	return c
 }

@@ -12,7 +12,7 @@ func (c *conn) ID() gateway.ConnID { return c.id }
 // Info implements gateway.Conn.
 func (c *conn) Info() gateway.Info {
 	i := gateway.Info{
-		ID: c.id, Remote: c.t.NetConn().RemoteAddr(), Local: c.t.NetConn().LocalAddr(), TLSSubject: c.by, Since: c.since,
+		ID: c.id, Remote: c.t.NetConn().RemoteAddr(), Local: c.t.NetConn().LocalAddr(), TLSSubject: subject(c.leases.tls), Since: c.since,
 		FramesIn: c.framesIn.Load(), FramesOut: c.framesOut.Load(), BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
 		RTT: time.Duration(c.rtt.Load()), Unsent: c.t.Unsent(),
 		Generation: c.generation.id.Load(), Differs: c.generation.differs(),

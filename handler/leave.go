@@ -22,7 +22,7 @@ func (c *conn) depart(now time.Time) transport.Next {
 		return c.fail(errDraining)
 	}
 	c.held = true
-	c.look = now.Add(c.lookAgain())
+	c.lookIn(now, c.lookAgain())
 	return transport.Pause
 }
 
@@ -32,6 +32,9 @@ const (
 	// answerLook is how soon when the last answer is just being written.
 	answerLook = 5 * time.Millisecond
 )
+
+// lookIn has the connection look again after a while.
+func (c *conn) lookIn(now time.Time, after time.Duration) { c.look = now.Sub(c.since) + after }
 
 func (c *conn) lookAgain() time.Duration {
 	if c.leases.unanswered() == 0 && !c.leases.waiting() {

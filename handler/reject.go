@@ -29,7 +29,7 @@ func (c *conn) reject(p *piece, b []byte, err error) (drop int, next transport.N
 		return 0, c.fail(err)
 	case r.Reason == wire.ReasonMagic:
 		drop = c.s.dec.Resync(b)
-		if c.searched += drop; c.searched > maxSearch {
+		if c.searched += int32(drop); c.searched > maxSearch {
 			return 0, c.fail(fmt.Errorf("no frame within %d bytes after a wrong one: %w", maxSearch, err))
 		}
 	case r.Skip > 0:

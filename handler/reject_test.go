@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddy-gopr/caddy-gopr/keepalive"
 	"github.com/caddy-gopr/caddy-gopr/transport"
 )
 
@@ -158,13 +157,13 @@ func TestDroppedFramesAreFrames(t *testing.T) {
 		for time.Since(began) < 40*time.Second { // each piece ends in the middle of a frame
 			time.Sleep(8 * time.Second)
 			if next := l.Tick(time.Now()); next != transport.More {
-				t.Fatalf("closed for %v after %v, with a frame every 8s", l.err, time.Since(began))
+				t.Fatalf("closed for %v after %v, with a frame every 8s", l.ending(nil).reason, time.Since(began))
 			}
 			l.feed(join(bad[5:], bad[:5]))
 		}
 		time.Sleep(5 * time.Second)
-		if next := l.Tick(time.Now()); next != transport.Close || l.err != keepalive.ErrIdle {
-			t.Errorf("45s without a good frame: %v and %v, want %v and %v", next, l.err, transport.Close, keepalive.ErrIdle)
+		if next := l.Tick(time.Now()); next != transport.Close || l.ending(nil).reason != reasonIdle {
+			t.Errorf("45s without a good frame: %v and %v, want %v and %v", next, l.ending(nil).reason, transport.Close, reasonIdle)
 		}
 	})
 }

@@ -94,14 +94,14 @@ type license struct {
 
 // authorize judges the client anew where the settings are others than those that it was judged by.
 func (c *conn) authorize() error {
-	if c.s.require == nil || c.license.of == c.s {
+	if c.s.require == nil || c.license != nil && c.license.of == c.s {
 		return nil
 	}
 	commands, err := c.s.require.may(c.leases.tls)
 	if err != nil {
 		return err
 	}
-	c.license = license{c.s, commands}
+	c.license = &license{c.s, commands}
 	return nil
 }
 

@@ -180,8 +180,8 @@ func play(t *testing.T, h *Handler, f *wire.Format, v *vector, split []int) {
 	}
 	if wantNext == transport.Close {
 		var r *wire.RejectError
-		if !errors.As(l.err, &r) || r.Reason.String() != v.Reject.Reason {
-			t.Fatalf("split %v: ends with %v, want reason %s", split, l.err, v.Reject.Reason)
+		if !errors.As(l.ending(nil).err, &r) || r.Reason.String() != v.Reject.Reason {
+			t.Fatalf("split %v: ends with %v, want reason %s", split, l.ending(nil).err, v.Reject.Reason)
 		}
 	} else if len(rest) != wantRest || l.skip != skipping {
 		t.Fatalf("%s, split %v: %d bytes left and %d to skip, want %d and %d", h.OnInvalid, split, len(rest), l.skip, wantRest, skipping)

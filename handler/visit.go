@@ -13,10 +13,13 @@ import (
 )
 
 // visit is an admitted client, from its admission to its end. Nothing of Caddy's connection is kept: it is given back as soon as an event loop serves the client.
+//
+// It is one piece of memory with its connection: what lives long and is small keeps the memory between its like from being given back.
 type visit struct {
-	pass *gateway.Pass
-	c    *conn // nil: it did not come that far
-	ours bool  // the socket is not Caddy's any more
+	pass  *gateway.Pass
+	ours  bool // the socket is not Caddy's any more
+	begun bool // it has come so far that c is a connection
+	c     conn
 }
 
 // serve returns when the visit has ended, or somebody else serves it: an event loop, or a goroutine without Caddy's connection, its buffer and its stack.
@@ -24,7 +27,7 @@ func (v *visit) serve(cx *layer4.Connection, s *settings) {
 	remote := cx.RemoteAddr()
 	defer v.recovered(remote)
 	first, err := v.begin(cx, s)
-	if v.c == nil {
+	if !v.begun {
 		v.leave(remote, err)
 		return
 	}
@@ -32,7 +35,7 @@ func (v *visit) serve(cx *layer4.Connection, s *settings) {
 		v.c.end(ending{reasonUpstream, err})
 	}
 	switch {
-	case v.c.t.Start(first, v.left):
+	case v.c.t.Start(first, v):
 	case v.ours:
 		go v.stay(remote, first)
 	default:
@@ -72,30 +75,31 @@ func (v *visit) begin(cx *layer4.Connection, s *settings) (first []byte, err err
 			nc, v.ours = own, true
 		}
 	}
-	c := newConn(nc, s, live, time.Now())
-	c.by = subject(client.TLS)
+	c := &v.c
+	c.begin(nc, s, live, time.Now())
+	c.leases.tls = client.TLS
 	live.Add(c)
-	v.c = c
-	if _, err = c.connect(client); errors.Is(err, errUnauthorized) {
+	v.begun = true
+	if _, err = c.connect(); errors.Is(err, errUnauthorized) {
 		c.end(endingOf(err))
 		err = nil
 	}
 	return first, err
 }
 
-// left is leave for an event loop, which has others to serve: logging may wait.
-func (v *visit) left(err error) { go v.leave(v.c.t.NetConn().RemoteAddr(), err) }
+// Ended implements transport.Ender. An event loop has others to serve: logging may wait.
+func (v *visit) Ended(err error) { go v.leave(v.c.t.NetConn().RemoteAddr(), err) }
 
 // leave gives up all that the visit holds, and tells why it ended: err is what the transport returned.
 func (v *visit) leave(remote net.Addr, err error) {
-	live, c := v.pass.Live, v.c
+	live, c := v.pass.Live, &v.c
 	e, info := endingOf(err), gateway.Info{}
 	var p *transport.PanicError
 	if errors.As(err, &p) {
 		e = ending{reason: reasonPanic}
 		gateway.Log.Error("panic in a gopr connection", "handler", live.Name, "panic", p.Value, "stack", string(p.Stack))
 	}
-	if c != nil {
+	if v.begun {
 		if p == nil {
 			e = c.ending(err)
 		}
@@ -107,7 +111,7 @@ func (v *visit) leave(remote net.Addr, err error) {
 	logging{live}.ended(remote, e, info)
 	v.pass.Dismiss(e.reason)
 	live.Ended(info, remote, e.reason, e.err)
-	if c != nil && c.s.accessLog {
+	if v.begun && c.s.accessLog {
 		live.LogAccess(&info, remote, e.reason, e.err)
 	}
 }

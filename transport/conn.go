@@ -19,10 +19,10 @@ type Conn interface {
 	// The error says why it ended: nil, the logic said Close; io.EOF, the peer closed; ErrWriteTimeout; or the network's error. A panic of the logic
 	// is Serve's own.
 	Serve(first []byte) error
-	// Start is Serve that does not wait: the connection runs on an event loop, and costs no goroutine. ended is called when it is over, by the loop,
+	// Start is Serve that does not wait: the connection runs on an event loop, and costs no goroutine. e is told when it is over, by the loop,
 	// so it must not block, with what Serve would have returned; a panic of the logic is a *[PanicError] to it. Start returns false where the
 	// connection does not run on a loop: nothing has happened then, and the caller must call Serve.
-	Start(first []byte, ended func(error)) bool
+	Start(first []byte, e Ender) bool
 
 	// Write sends b, or keeps what the socket does not take at once, to go on with it as soon as it does. It copies what it keeps, and never blocks.
 	//

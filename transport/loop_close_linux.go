@@ -118,7 +118,7 @@ func (c *loopConn) close() {
 	c.loop.byFD[c.fd] = nil
 	c.loop.timers.remove(c)
 	c.loop.over = c.loop.leave()
-	c.ended(c.dying.err)
+	c.ender.Ended(c.dying.err)
 }
 
 // broke ends a connection whose logic has panicked.

@@ -7,17 +7,19 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unique"
 )
 
 // loopConn is a Conn under the event-loop driver: a loop's goroutine owns it, together with many others.
 type loopConn struct {
 	// Set by New, never changed.
-	local, remote netip.AddrPort
-	logic         Logic
-	loop          *loop
+	local  unique.Handle[netip.AddrPort] // a listener's many connections have the same
+	remote netip.AddrPort
+	logic  Logic
+	loop   *loop
 
 	opt   options
-	ended func(error) // set by Start
+	ender Ender // set by Start
 
 	// The loop's goroutine owns these.
 	unread         // rest is in piece, or a small copy; nil: there is none
@@ -78,7 +80,7 @@ func newLoopConn(tcp *net.TCPConn, opt *Options, logic Logic) Conn {
 		_ = syscall.Close(int(fd))
 		return nil
 	}
-	c := &loopConn{local: addrPort(tcp.LocalAddr()), remote: addrPort(tcp.RemoteAddr()), logic: logic, loop: l, fd: fd}
+	c := &loopConn{local: unique.Make(addrPort(tcp.LocalAddr())), remote: addrPort(tcp.RemoteAddr()), logic: logic, loop: l, fd: fd}
 	c.opt.now.Store(opt)
 	_ = tcp.Close() // of Go's descriptor; the socket lives on
 	return c
@@ -87,7 +89,7 @@ func newLoopConn(tcp *net.TCPConn, opt *Options, logic Logic) Conn {
 // Serve implements Conn.
 func (c *loopConn) Serve(first []byte) error {
 	done := make(chan error, 1)
-	c.Start(first, func(err error) { done <- err })
+	c.Start(first, EndFunc(func(err error) { done <- err }))
 	err := <-done
 	if p, ok := err.(*PanicError); ok {
 		panic(p.Value)
@@ -96,10 +98,10 @@ func (c *loopConn) Serve(first []byte) error {
 }
 
 // Start implements Conn.
-func (c *loopConn) Start(first []byte, ended func(error)) bool {
+func (c *loopConn) Start(first []byte, e Ender) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ended = ended
+	c.ender = e
 	if len(first) > 0 {
 		c.rest = bytes.Clone(first)
 	}
@@ -153,7 +155,7 @@ func (c *loopConn) Held() int { return c.Unsent() + c.holds.get() }
 
 // NetConn implements Conn.
 func (c *loopConn) NetConn() net.Conn {
-	return &addresses{net.TCPAddrFromAddrPort(c.local), net.TCPAddrFromAddrPort(c.remote)}
+	return &addresses{net.TCPAddrFromAddrPort(c.local.Value()), net.TCPAddrFromAddrPort(c.remote)}
 }
 
 // listen brings the poller up to date with what the connection wants to be told. c.mu is held.

@@ -20,7 +20,7 @@ var onLoop = networks[4]
 func started(t testing.TB, opt *Options, l *life, first []byte) (s *served, ended chan error) {
 	t.Helper()
 	s, ended = start(t, onLoop, opt, l), make(chan error, 1)
-	if !s.Start(first, func(err error) { ended <- err }) {
+	if !s.Start(first, EndFunc(func(err error) { ended <- err })) {
 		t.Fatal("it does not run on a loop")
 	}
 	t.Cleanup(func() { _ = s.peer.Close() })

@@ -20,7 +20,7 @@ func (c *loopConn) ready(events uint32) {
 func (c *loopConn) attend() {
 	c.mu.Lock()
 	c.queued = false
-	begin := c.phase == fresh && c.ended != nil
+	begin := c.phase == fresh && c.ender != nil
 	if begin {
 		c.phase = open
 	}

@@ -16,7 +16,7 @@ func (c *goroutineConn) Serve(first []byte) (err error) {
 }
 
 // Start returns false: this driver is the goroutine that calls Serve.
-func (c *goroutineConn) Start([]byte, func(error)) bool { return false }
+func (c *goroutineConn) Start([]byte, Ender) bool { return false }
 
 func (c *goroutineConn) run(first []byte) error {
 	next := More

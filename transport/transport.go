@@ -76,6 +76,15 @@ type Logic interface {
 	Drained()
 }
 
+// Ender is told of the end of a connection that runs on an event loop.
+type Ender interface{ Ended(err error) }
+
+// EndFunc is a function as an Ender.
+type EndFunc func(error)
+
+// Ended implements Ender.
+func (f EndFunc) Ended(err error) { f(err) }
+
 // Options bound what a connection holds and waits for. One value is shared by many connections and is never changed; Conn.SetOptions gives a connection another.
 type Options struct {
 	// WriteTimeout is how long the peer may take no byte while there are bytes for it, before the connection ends with ErrWriteTimeout. It is
