@@ -12,15 +12,16 @@ import (
 // flight is the flight recorder of a connection: the headers of its last frames, for an operator who asks what it was doing.
 //
 // What it costs: a connection that never had a frame has none; heartbeats of the same kind in a row are one entry, counted, so a connection that does nothing but live
-// has one or two, of 24 bytes; one that works has maxRecorded of them. Frames are noted without the lock while a piece is walked, and entered under one lock for
+// needs no memory for it beyond the connection's own; one that works has maxRecorded of 24 bytes. Frames are noted without the lock while a piece is walked, and entered under one lock for
 // each piece. What the gateway answers of itself, pongs and echoes, is not recorded: it follows from what it answers.
 type flight struct {
-	mu     sync.Mutex  // guards all below
-	frames []recorded  // grows to maxRecorded, then it is a ring
-	first  [1]recorded // where frames begins: enough for a connection that does nothing but live
-	next   int         // where the next one goes, once it is a ring
-	heard  int64       // the last frame from the client, of any kind; in nanoseconds since 1970, as all times here; 0: none
-	app    int64       // the last application frame, either way
+	mu    sync.Mutex             // guards all below
+	first recorded               // the only one, as long as there is no ring: enough for a connection that does nothing but live
+	ring  *[maxRecorded]recorded // nil: there was no second one
+	n     uint8                  // how many there are, in the ring or not
+	next  uint8                  // where the next one goes, once the ring is full
+	heard int64                  // the last frame from the client, of any kind; in nanoseconds since 1970, as all times here; 0: none
+	app   int64                  // the last application frame, either way
 }
 
 // maxRecorded is how many headers are kept.
@@ -136,23 +137,36 @@ func (r *flight) add(e *recorded) {
 			return
 		}
 	}
-	if len(r.frames) < maxRecorded {
-		if r.frames == nil {
-			r.frames = r.first[:0] // doubled from there on
-		}
-		r.frames = append(r.frames, *e)
+	switch {
+	case r.n == 0:
+		r.first = *e
+	case r.ring == nil:
+		r.ring = new([maxRecorded]recorded)
+		r.ring[0], r.ring[1] = r.first, *e
+	case r.n < maxRecorded:
+		r.ring[r.n] = *e
+	default:
+		r.ring[r.next] = *e
+		r.next = (r.next + 1) % maxRecorded
 		return
 	}
-	r.frames[r.next] = *e
-	r.next = (r.next + 1) % maxRecorded
+	r.n++
+}
+
+// at returns the i-th entry, from the oldest. r.mu is held.
+func (r *flight) at(i uint8) *recorded {
+	if r.ring == nil {
+		return &r.first
+	}
+	return &r.ring[(r.next+i)%maxRecorded]
 }
 
 // last returns the newest entry; nil: there is none. r.mu is held.
 func (r *flight) last() *recorded {
-	if len(r.frames) == 0 {
+	if r.n == 0 {
 		return nil
 	}
-	return &r.frames[(r.next+len(r.frames)-1)%len(r.frames)]
+	return r.at(r.n - 1)
 }
 
 // times returns when the client was last heard, and when the last application frame came or went.
@@ -174,9 +188,9 @@ func (c *conn) Recent() []gateway.Frame {
 	r := &c.rec
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	all := make([]gateway.Frame, 0, len(r.frames))
-	for i := range r.frames {
-		e := &r.frames[(r.next+i)%len(r.frames)]
+	all := make([]gateway.Frame, 0, r.n)
+	for i := range r.n {
+		e := r.at(i)
 		f := gateway.Frame{
 			At: moment(e.at), Out: e.kind == frameOut || e.kind == beatOut, Heartbeat: e.kind == beatIn || e.kind == beatOut,
 			Cmd: e.cmd, Flag: e.flag, Bytes: int(e.bytes), Times: 1 + int(e.again),

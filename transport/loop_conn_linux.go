@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unique"
@@ -21,8 +22,9 @@ type loopConn struct {
 	opt   options
 	ender Ender // set by Start
 
+	left atomic.Pointer[unread] // what the logic has not used; nil: nothing. The loop's goroutine sets it
+
 	// The loop's goroutine owns these.
-	unread         // rest is in piece, or a small copy; nil: there is none
 	fd     int32   // closed with mu held
 	place  int32   // among the loop's timers
 	at     int64   // when the loop looks at it, as timers keep moments; 0: when something happens
@@ -103,7 +105,9 @@ func (c *loopConn) Start(first []byte, e Ender) bool {
 	defer c.mu.Unlock()
 	c.ender = e
 	if len(first) > 0 {
-		c.rest = bytes.Clone(first)
+		u := unreads.Get().(*unread)
+		u.rest = bytes.Clone(first)
+		c.left.Store(u)
 	}
 	c.post()
 	return true
@@ -151,7 +155,7 @@ func (c *loopConn) Backlog() (bytes int, full bool) {
 }
 
 // Held implements Conn.
-func (c *loopConn) Held() int { return c.Unsent() + c.holds.get() }
+func (c *loopConn) Held() int { return c.Unsent() + c.holds() }
 
 // NetConn implements Conn.
 func (c *loopConn) NetConn() net.Conn {

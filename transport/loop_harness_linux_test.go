@@ -2,11 +2,15 @@ package transport
 
 // heldOnLoop is held of a connection on an event loop.
 func heldOnLoop(c Conn) int {
-	l := c.(*loopConn)
-	if l.piece != nil {
-		return len(*l.piece)
+	u := c.(*loopConn).left.Load()
+	switch {
+	case u == nil:
+		return 0
+	case u.piece != nil:
+		return len(*u.piece)
+	default:
+		return cap(u.rest)
 	}
-	return cap(l.rest)
 }
 
 // writesOnLoop is writes of a connection on an event loop.

@@ -28,6 +28,7 @@ type loop struct {
 	batch   []*loopConn // what is left of the inbox that was taken last
 	spare   []*loopConn // the slice of the one before
 	current *loopConn   // whose logic may be running: who is to blame for a panic
+	lent    *[]byte     // what the current one reads into, where it had nothing left
 	over    bool        // its last connection has gone
 }
 

@@ -60,7 +60,7 @@ func (c *loopConn) attend() {
 // begin has the logic see what somebody else has read, and reads on.
 func (c *loopConn) begin() {
 	c.loop.add(c)
-	if len(c.rest) > 0 {
+	if c.left.Load() != nil {
 		c.feed(time.Now())
 	} else {
 		c.follow(More)
@@ -76,7 +76,7 @@ func (c *loopConn) readable() {
 	p, n := c.take()
 	got, errno := sysRead(c.fd, (*p)[n:min(len(*p), n+c.opt.readMax())])
 	if errno != 0 || got == 0 {
-		c.keep(p, (*p)[:n])
+		c.leave(p, (*p)[:n])
 		switch errno {
 		case syscall.EAGAIN:
 		case 0:
@@ -87,9 +87,7 @@ func (c *loopConn) readable() {
 		return
 	}
 	used, next := c.logic.Data(time.Now(), (*p)[:n+got])
-	if c.keep(p, (*p)[used:n+got]); len(c.rest) == 0 {
-		c.clear()
-	}
+	c.leave(p, (*p)[used:n+got])
 	c.follow(next)
 }
 
@@ -103,9 +101,15 @@ func (c *loopConn) peerEnded() {
 
 // feed gives the logic what is in rest, and keeps what it leaves.
 func (c *loopConn) feed(now time.Time) {
-	n, next := c.logic.Data(now, c.rest)
-	if c.used(n); len(c.rest) == 0 {
-		c.clear()
+	u := c.left.Load()
+	if u == nil {
+		_, next := c.logic.Data(now, nil)
+		c.follow(next)
+		return
+	}
+	n, next := c.logic.Data(now, u.rest)
+	if u.used(n); len(u.rest) == 0 {
+		c.release()
 	}
 	c.follow(next)
 }

@@ -24,6 +24,7 @@
 //	loops_linux.go        which loop a connection goes to
 //	loop_conn_linux.go    the connection: what it holds
 //	loop_serve_linux.go   what the loop does for it: read, pause, tick
+//	loop_unread_linux.go  what its logic has left of what was read
 //	loop_write_linux.go   writing: at once, or at the end of the turn, or when the socket takes more
 //	loop_close_linux.go   last words, and the end
 //	loop_timers_linux.go  who is to be called when
