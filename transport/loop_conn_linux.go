@@ -25,10 +25,10 @@ type loopConn struct {
 	left atomic.Pointer[unread] // what the logic has not used; nil: nothing. The loop's goroutine sets it
 
 	// The loop's goroutine owns these.
-	fd     int32   // closed with mu held
-	place  int32   // among the loop's timers
-	at     int64   // when the loop looks at it, as timers keep moments; 0: when something happens
-	dying  *ending // set when the end has begun
+	fd    int32   // closed with mu held
+	place int32   // among the loop's timers
+	at    int64   // when the loop looks at it, as timers keep moments; 0: when something happens
+	dying *ending // set when the end has begun
 
 	mu      sync.Mutex // guards all below; nothing slow runs under it
 	queued  bool       // it is in the loop's inbox
