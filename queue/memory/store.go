@@ -1,39 +1,46 @@
 // Package memory keeps messages until they are delivered, or the process ends.
 //
-//	store.go   the store: batches in their order, and who is told of them
-//	session.go the boxes of a session, their owner, and what a batch does to them
-//	box.go     the messages of a box
+//	store.go the store: batches in their order, and who is told of them
+//	read.go  what it has
 package memory
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/queue"
+	"github.com/caddy-gopr/caddy-gopr/queue/internal/ledger"
 )
 
 // sweepEvery is how often what has expired is looked for in boxes that nobody uses.
 const sweepEvery = 30 * time.Second
 
+// content is what of a message its box's ledger does not know.
+type content struct {
+	payload        []byte
+	cmd, flag, qos uint8
+}
+
+func contentOf(m *queue.Message) content {
+	return content{payload: m.Payload, cmd: m.Cmd, flag: m.Flag, qos: m.QoS}
+}
+
+func strip(c *content) { c.payload = nil }
+
 // Store is a [queue.Store] in memory. It is made by [New].
 type Store struct {
-	bounds queue.Bounds
-	now    func() time.Time
-	stop   chan struct{} // closed by Close
-	swept  chan struct{} // closed when the sweep has ended
+	now   func() time.Time
+	stop  chan struct{} // closed by Close
+	swept chan struct{} // closed when the sweep has ended
 
-	mu       sync.Mutex
-	idle     *sync.Cond // working has become false
-	closed   bool
-	working  bool           // work runs
-	pending  []*queue.Batch // that work has yet to carry out
-	late     []*queue.Batch // given after Close: that work has yet to refuse
-	sessions map[queue.SessionID]*session
-	full     map[queue.Box]*box // those that hold messages
-	stat     queue.Stat
+	mu      sync.Mutex
+	idle    *sync.Cond // working has become false
+	closed  bool
+	working bool           // work runs
+	pending []*queue.Batch // that work has yet to carry out
+	late    []*queue.Batch // given after Close: that work has yet to refuse
+	ledger  *ledger.Ledger[content]
 }
 
 var _ queue.Store = (*Store)(nil)
@@ -43,10 +50,7 @@ func New(b queue.Bounds, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
 	}
-	s := &Store{
-		bounds: b.WithDefaults(), now: now, stop: make(chan struct{}), swept: make(chan struct{}),
-		sessions: make(map[queue.SessionID]*session), full: make(map[queue.Box]*box),
-	}
+	s := &Store{now: now, stop: make(chan struct{}), swept: make(chan struct{}), ledger: ledger.New(b, contentOf, strip)}
 	s.idle = sync.NewCond(&s.mu)
 	go s.sweep()
 	return s
@@ -77,10 +81,10 @@ func (s *Store) work() {
 			batches, s.pending = s.pending, batches[:0]
 			now := s.now()
 			for _, b := range batches {
-				results = append(results, s.do(b, now))
+				results = append(results, s.ledger.Do(b, now, nil))
 			}
-			s.stat.Commits++
-			s.stat.Batches += uint64(len(batches))
+			s.ledger.Stat.Commits++
+			s.ledger.Stat.Batches += uint64(len(batches))
 		} else {
 			batches, s.late = s.late, nil
 			for range batches {
@@ -106,28 +110,6 @@ func (s *Store) work() {
 	s.mu.Unlock()
 }
 
-// do carries out one batch.
-func (s *Store) do(b *queue.Batch, now time.Time) queue.Result {
-	owner := s.sessions[b.Box.Session]
-	if owner == nil || owner.fence != b.Fence {
-		return queue.Result{Err: queue.ErrFenced}
-	}
-	x := owner.box(b.Box.Direction)
-	s.expire(x, now)
-	if !queue.Ordered(b.Ops, x.last) {
-		return queue.Result{Err: queue.ErrOrder, Box: x.info()}
-	}
-	r := s.apply(x, b.Ops)
-	if x.empty() {
-		x.release()
-		delete(s.full, b.Box)
-	} else {
-		s.full[b.Box] = x
-	}
-	r.Box = x.info()
-	return r
-}
-
 // Open implements [queue.Store].
 func (s *Store) Open(_ context.Context, id queue.SessionID, fence uint64) (up, down queue.Info, err error) {
 	s.mu.Lock()
@@ -135,19 +117,7 @@ func (s *Store) Open(_ context.Context, id queue.SessionID, fence uint64) (up, d
 	if s.closed {
 		return up, down, queue.ErrClosed
 	}
-	owner := s.sessions[id]
-	if owner == nil {
-		owner = new(session)
-		s.sessions[id] = owner
-	}
-	if fence < owner.fence {
-		return up, down, queue.ErrFenced
-	}
-	owner.fence = fence
-	now := s.now()
-	s.expire(&owner.up, now)
-	s.expire(&owner.down, now)
-	return owner.up.info(), owner.down.info(), nil
+	return s.ledger.Open(id, fence, s.now(), nil)
 }
 
 // Forget implements [queue.Store].
@@ -157,119 +127,11 @@ func (s *Store) Forget(_ context.Context, id queue.SessionID, fence uint64) erro
 	if s.closed {
 		return queue.ErrClosed
 	}
-	owner := s.sessions[id]
-	if owner == nil {
-		return nil
-	}
-	if fence < owner.fence {
+	if owner := s.ledger.Session(id); owner != nil && fence < owner.Fence {
 		return queue.ErrFenced
 	}
-	for _, d := range []queue.Direction{queue.Up, queue.Down} {
-		x := owner.box(d)
-		s.count(-x.messages(), -x.bytes)
-		delete(s.full, queue.Box{Session: id, Direction: d})
-	}
-	delete(s.sessions, id)
+	s.ledger.Remove(id)
 	return nil
-}
-
-// Read implements [queue.Store].
-func (s *Store) Read(_ context.Context, b queue.Box, after uint64, most, mostBytes int) ([]queue.Message, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, queue.ErrClosed
-	}
-	x := s.full[b]
-	if x == nil {
-		return nil, nil
-	}
-	s.expire(x, s.now())
-	var out []queue.Message
-	for i := above(x.live, after); i < len(x.live) && len(out) < most && (mostBytes > 0 || len(out) == 0); i++ {
-		out = append(out, x.live[i].message())
-		mostBytes -= len(x.live[i].payload)
-	}
-	return out, nil
-}
-
-// Backlog implements [queue.Store].
-func (s *Store) Backlog(_ context.Context, d queue.Direction, f func(queue.SessionID, queue.Info) bool) error {
-	type backlog struct {
-		id   queue.SessionID
-		info queue.Info
-	}
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return queue.ErrClosed
-	}
-	var all []backlog
-	now := s.now()
-	for b, x := range s.full {
-		if b.Direction != d {
-			continue
-		}
-		if s.expire(x, now); len(x.live) > 0 {
-			all = append(all, backlog{b.Session, x.info()})
-		}
-	}
-	s.mu.Unlock()
-	for _, b := range all {
-		if !f(b.id, b.info) {
-			break
-		}
-	}
-	return nil
-}
-
-// List implements [queue.Store].
-func (s *Store) List(_ context.Context, f queue.Filter) ([]queue.Entry, error) {
-	if f.Limit <= 0 {
-		f.Limit = 1000
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, queue.ErrClosed
-	}
-	var out []queue.Entry
-	now := s.now()
-	for b, x := range s.full {
-		if f.Session != nil && *f.Session != b.Session || f.Direction != nil && *f.Direction != b.Direction {
-			continue
-		}
-		s.expire(x, now)
-		from := len(out)
-		for _, m := range x.live {
-			if f.State == nil || *f.State == m.state {
-				out = append(out, queue.Entry{Box: b, Message: m.message()})
-			}
-		}
-		for _, m := range x.failed {
-			if f.State == nil || *f.State == m.state {
-				out = append(out, queue.Entry{Box: b, Message: m.message()})
-			}
-		}
-		slices.SortFunc(out[from:], func(a, b queue.Entry) int { return cmp.Compare(a.Message.ID, b.Message.ID) })
-		if len(out) >= f.Limit {
-			return out[:f.Limit], nil
-		}
-	}
-	return out, nil
-}
-
-// Stat implements [queue.Store].
-func (s *Store) Stat() queue.Stat {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.stat
-	for _, x := range s.full {
-		if oldest := x.info().Oldest; !oldest.IsZero() && (st.Oldest.IsZero() || oldest.Before(st.Oldest)) {
-			st.Oldest = oldest
-		}
-	}
-	return st
 }
 
 // Close implements [queue.Store].
@@ -283,8 +145,7 @@ func (s *Store) Close() error {
 	for s.working {
 		s.idle.Wait()
 	}
-	clear(s.sessions)
-	clear(s.full)
+	s.ledger.Clear()
 	s.mu.Unlock()
 	close(s.stop)
 	<-s.swept
@@ -302,14 +163,10 @@ func (s *Store) sweep() {
 			return
 		case <-tick.C:
 		}
-		s.mu.Lock()
-		now := s.now()
-		for b, x := range s.full {
-			if s.expire(x, now); x.empty() {
-				x.release()
-				delete(s.full, b)
-			}
+		for all := false; !all; {
+			s.mu.Lock()
+			all = s.ledger.Sweep(s.now(), 100, nil)
+			s.mu.Unlock()
 		}
-		s.mu.Unlock()
 	}
 }
