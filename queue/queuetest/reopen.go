@@ -95,7 +95,7 @@ var reopening = map[string]func(*fixture){
 		if err := f.Close(); err != nil {
 			f.Fatal(err)
 		}
-		f.pass(time.Hour)
+		f.pass(45 * time.Minute)
 		f.open(queue.Bounds{})
 		f.wants(up(1), 3)
 		info, _ := f.own(id(1), 2)

@@ -18,8 +18,12 @@ func (l *Ledger[C]) Do(b *queue.Batch, now time.Time, log Log[C]) queue.Result {
 		return queue.Result{Err: queue.ErrOrder, Box: x.Info()}
 	}
 	t := turn[C]{Ledger: l, Box: x, log: log}
+	last, seen := x.Last, x.Seen
 	for i := range b.Ops {
 		t.apply(&b.Ops[i])
+	}
+	if log != nil && (x.Last != last || x.Seen != seen) {
+		log.Touch(x)
 	}
 	l.settle(x)
 	t.result.Box = x.Info()

@@ -7,7 +7,6 @@ package ledger
 
 import (
 	"cmp"
-	"slices"
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/queue"
@@ -22,6 +21,8 @@ type Log[C any] interface {
 	Drop(x *Box[C], id uint64)
 	// Change says that the message id looks as m does now. Where it was Acknowledged, its payload is gone.
 	Change(x *Box[C], id uint64, m *Entry[C])
+	// Touch says that Last or Seen of the box have changed.
+	Touch(x *Box[C])
 }
 
 // Ledger is the account of all boxes. C is what the store keeps with a message. It has no lock of its own.

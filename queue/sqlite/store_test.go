@@ -1,0 +1,27 @@
+package sqlite_test
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/caddy-gopr/caddy-gopr/queue"
+	"github.com/caddy-gopr/caddy-gopr/queue/queuetest"
+	"github.com/caddy-gopr/caddy-gopr/queue/sqlite"
+)
+
+func TestStore(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	queuetest.Run(t, func(t *testing.T) queuetest.Place {
+		path := filepath.Join(t.TempDir(), "gopr.db")
+		return func(t *testing.T, b queue.Bounds, now func() time.Time) queue.Store {
+			s, err := sqlite.Open(path, b, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+	}, queuetest.Options{Durable: true})
+}
