@@ -1,12 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os/exec"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -45,6 +46,22 @@ func (f *fleet) measure(ctx context.Context, o options, s *suite, sc scenario, p
 	return best, nil
 }
 
+// listener is a program's standard error, in which it waits for a line.
+type listener struct {
+	line  string
+	heard func() // called once
+	text  bytes.Buffer
+}
+
+func (l *listener) Write(b []byte) (int, error) {
+	l.text.Write(b)
+	if l.heard != nil && strings.Contains(l.text.String(), l.line) {
+		l.heard()
+		l.heard = nil
+	}
+	return len(b), nil
+}
+
 // load runs the load through the peer once.
 func (f *fleet) load(ctx context.Context, o options, s *suite, sc scenario, p *peer) (m sample, err error) {
 	args := []string{
@@ -56,15 +73,15 @@ func (f *fleet) load(ctx context.Context, o options, s *suite, sc scenario, p *p
 	}
 	load := exec.CommandContext(ctx, o.caddy, args...)
 	load.SysProcAttr = dieWithParent()
-	peerBefore, childrenBefore, allBefore, began := cpuTime(p.pid()), f.cpuTime(), busy(), time.Now()
+	said := &listener{line: fmt.Sprintf("connected %d of %[1]d\n", sc.conns)}
+	var peerBefore time.Duration // when the connections are made: to make them is another cost than to use them
+	said.heard = func() { peerBefore = cpuTime(p.pid()) }
+	load.Stderr = said
+	childrenBefore, allBefore, began := f.cpuTime(), busy(), time.Now()
 	out, err := load.Output()
 	took := time.Since(began)
 	if err != nil && len(out) == 0 {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			err = fmt.Errorf("%w: %s", err, exit.Stderr)
-		}
-		return m, err
+		return m, fmt.Errorf("%w: %s", err, said.text.String())
 	}
 	var r struct {
 		Answered int64   `json:"answered"`

@@ -79,6 +79,7 @@ func bench(ctx context.Context, a benchArgs, std stdio) (int, error) {
 		}
 		return exitUsage, err
 	}
+	p.connecting() // all of them: who measures the peer begins here
 	l.run(ctx, conns, p)
 
 	r := l.report()

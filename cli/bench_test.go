@@ -77,6 +77,7 @@ latency     min/avg/p50/p90/p95/p99/p99.9/max = 30.000/30.000/30.000/30.000/30.0
 errors      none
 `)
 		wantText(t, errs.String(), `GOPR BENCH peer:7450: 2 connections with 4 requests in flight each, payloads of 64 bytes, for 2.5s
+connected 2 of 2
    1 s       264 frames/s  p50 30.000 ms  p99 30.000 ms  max 30.000 ms  errors 0
    2 s       264 frames/s  p50 30.000 ms  p99 30.000 ms  max 30.000 ms  errors 0
 `)
