@@ -137,10 +137,10 @@ debian() (
 )
 
 # programs installs what tests run of other people's programs; without them those tests are skipped.
-# tshark is for the Wireshark dissector, prometheus for docs/operations; all others are the servers and clients of docs/recipes.
+# tshark is for the Wireshark dissector, prometheus for docs/operations, redis for the stores; all others are the servers and clients of docs/recipes.
 programs() {
 	debian tshark prometheus gearman-job-server gearman-tools memcached libmemcached-tools python3-pymodbus python3-serial-asyncio mbpoll \
-		unbound bind9-dnsutils zabbix-agent zabbix-proxy-sqlite3 || true
+		unbound bind9-dnsutils zabbix-agent zabbix-proxy-sqlite3 redis-server redis-tools || true
 }
 
 # tests runs all tests, those through ./caddy last and alone: nothing else takes their processor.

@@ -78,7 +78,7 @@ func TestImportMap(t *testing.T) {
 var alsoImports = map[string][]string{
 	"upstream/mux":  {"github.com/hashicorp/yamux"},
 	"store/sqlite":  {"modernc.org/sqlite"},
-	"store/redis":   {"github.com/redis/go-redis/v9"},
+	"store/redis":   {"github.com/redis/go-redis/v9", "github.com/redis/go-redis/v9/logging", "github.com/redis/go-redis/v9/maintnotifications"},
 	"queue/redis":   {"github.com/redis/go-redis/v9"},
 	"session/redis": {"github.com/redis/go-redis/v9"},
 }

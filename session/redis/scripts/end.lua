@@ -1,0 +1,5 @@
+-- ARGV: id, fence. Returns 0 if the session has another fence, or is no more.
+local key = find(ARGV[1], ARGV[2])
+if not key then return 0 end
+redis.call('DEL', key)
+return 1
