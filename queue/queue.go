@@ -124,7 +124,7 @@ type Result struct {
 	// Err is why nothing of the batch was done. nil: it was.
 	Err error
 	// Stored is how many of the batch's Puts were taken, from the first on. The others were refused: the bounds allow no more, and the policy is Reject. Once one is
-	// refused, so are all Puts after it in the batch, that order may be kept; and Info.Last knows nothing of them.
+	// refused, so are all Puts after it in the batch, that order may be kept, and Info.Last knows nothing of them; nor is a Seen after it noted, as it may speak of them.
 	Stored int
 	// Dropped are the messages that the bounds have cost, of this batch or older, where the policy is another.
 	Dropped []uint64

@@ -77,7 +77,9 @@ func (t *turn[C]) apply(op *queue.Op) {
 			t.change(op.ID, &e)
 		}
 	case queue.Seen:
-		t.Box.Seen = max(t.Box.Seen, op.N)
+		if !t.refused {
+			t.Box.Seen = max(t.Box.Seen, op.N)
+		}
 	}
 }
 
