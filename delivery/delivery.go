@@ -5,7 +5,26 @@
 //
 //	delivery.go  what a service is made of, and what it tells
 //	service.go   the service
-//	session.go   a session, as its client's connection sees it
+//	hello.go     how a client gets its session: a new one, or its own from wherever it is
+//	session.go   a session: its state, its lock, and what follows from whatever it is told
+//	client.go    its client's side: what that sends
+//	link.go      its backend's side: leases and their links
+//	uplink.go    messages to a plain backend, and the barriers that prove them
+//	hop.go       a backend that acknowledges
+//	downlink.go  what a plain backend sends
+//	flow.go      messages to who acknowledges each: a client, or such a backend
+//	box.go       what is stored, one batch after the other
+//	outbox.go    stored messages that are next to be sent, in memory or read back
+//	outgoing.go  frames that leave together
+//	life.go      park, touch, end
+//	orphan.go    messages that an earlier process or another gateway has left behind
+//	alarm.go     one timer for all sessions; crew.go, goroutines for what waits for a store
+//	admin.go     what operators see and do; count.go, what is counted
+//
+// A message goes through a session like this. What a client sends is put into the session's box of the queue; when the store says that it is safe, the client gets its PUBACK or
+// PUBREC, and the message goes to the backend, out of memory where it is still there, else read back. A plain backend has proved that it has it when the barrier behind it comes
+// back; one that speaks the extended protocol acknowledges it. Then it is taken out of the box. The other way is the same, with the client acknowledging. Whatever has not come to
+// its end when a connection is lost, a gateway dies, or a session goes to another, is begun again from the box, in order.
 package delivery
 
 import (
@@ -80,7 +99,8 @@ type Welcome struct {
 	Heartbeat time.Duration // as the frame says
 	Idle      time.Duration
 
-	turn uint64 // which of the session's connections it is for
+	turn   uint64 // which of the session's connections it is for
+	window uint16
 }
 
 // Client is the connection of a session's client, as the session sees it. None of its methods may block, nor call the session before it has returned: the session's lock is

@@ -1,34 +1,246 @@
 package delivery
 
 import (
+	"sync"
 	"time"
 
+	"github.com/caddy-gopr/caddy-gopr/qos"
+	"github.com/caddy-gopr/caddy-gopr/queue"
 	"github.com/caddy-gopr/caddy-gopr/session"
+	"github.com/caddy-gopr/caddy-gopr/upstream"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
 // Session is one client's messages in both directions, while a service has it. The connection's goroutine calls Take and Flush; the other methods may be called from any.
-type Session struct{ id session.ID }
+//
+// Whoever has something to tell it takes its lock, notes that, and gives the lock up with unlock, which does all that follows: sends, stores, reads back, sets the alarm. The
+// lock is held while client and lease are written to, so that what goes over a connection is in order; neither may call back before it has returned. It is taken before the
+// locks of the alarms, the crew and the stores, and never together with the service's or another session's.
+type Session struct {
+	v       *Service
+	records session.Store // that has its record
+	client  string
+	id      session.ID
+	since   time.Time
+	alarm   alarm // guarded by the service's alarms
+
+	mu     sync.Mutex // guards all below
+	fence  uint64
+	turn   uint64    // which HELLO it was given to last
+	seen   time.Time // when its client was last known to be there
+	expiry time.Duration
+	life
+
+	cl         Client          // nil: it is away
+	clientFull bool            // it does not take more
+	clientHeld bool            // it is not read from
+	caps       wire.Capability // its own
+	in         qos.Receiver    // of what it sends
+	from       upstream.Client // who it is to backends
+	asks       []ask           // its requests that the backend has not answered, in order
+
+	hold        *hold     // its lease; nil: it has none
+	linkFull    bool      // the backend does not take more
+	backendHeld bool      // the backend is not read from
+	loose       *outgoing // frames of QoS 0 that wait for a link
+	proof       *proof    // what the backend has not proved to have; nil: nothing
+	proved      uint64    // the highest id that it has
+	hop         *hop      // of a backend that speaks the extended protocol; nil: it does not
+
+	up, down         flow
+	toClient, toLink *outgoing
+	after            []func() // to be done when the lock is given up
+}
+
+// life is how a session stands.
+type life struct {
+	orphan  bool            // no client can come back to it: it lives as long as it has something to deliver
+	stray   bool            // there is no record of it
+	ending  bool            // its record is to end when it leaves
+	gone    bool            // it has left: whoever has found it looks for another
+	frozen  bool            // it is changing hands: nothing is stored meanwhile
+	broken  bool            // the store has failed, and is to be asked what it knows
+	shy     bool            // its client has not shown yet that it has its token
+	closing bool            // the service ends
+	quiet   []chan struct{} // closed when no batch is with the store, and, unless the session is frozen, none is to be
+
+	wait      time.Duration // before the store is asked, the last time
+	leaseWait time.Duration // before a lease is taken, the last time
+	mendAt    moment        // when the store is asked what it knows
+	parkAt    moment        // when the link of a client that is away is given up
+	touchAt   moment        // when the record is told that the client is there
+	leaseAt   moment        // when a lease is taken, not before
+	refusedAt moment        // when what the store had no room for is tried again
+	readAt    moment        // when the store is read, not before
+	helloAt   moment        // when a backend that has not said WELCOME is given up
+}
 
 // ID names the session.
 func (s *Session) ID() session.ID { return s.id }
 
-// Attach gives the session its client's connection, after the WELCOME was written to it: what has waited for the client is sent. false: the session has gone to another
-// connection or gateway meanwhile; c is not called then, and the connection is to be closed.
-func (s *Session) Attach(c Client, w *Welcome) bool { return false }
+func (s *Session) flow(d queue.Direction) *flow {
+	if d == queue.Up {
+		return &s.up
+	}
+	return &s.down
+}
 
-// Take takes a frame of the client: all but its heartbeats. A PONG whose payload is none of the connection's own pings belongs to the session, too. f is valid during the
-// call. The error is a *Violation, or ErrBye, and the connection ends; what Take took before is safe all the same. What Take takes is carried out by Flush.
-func (s *Session) Take(c Client, now time.Time, f *wire.Frame) error { return nil }
+// unlock gives up the lock, when all has been done that follows from what was noted.
+func (s *Session) unlock() {
+	if !s.gone {
+		s.step()
+	}
+	after := s.after
+	s.after = nil
+	s.mu.Unlock()
+	for _, f := range after {
+		f()
+	}
+}
 
-// Flush is called when a piece of what the client sent is used up, were there heartbeats alone in it. full: no more, please, until Client.Resume.
-func (s *Session) Flush(c Client, now time.Time) (full bool) { return false }
+// later has something done without the lock.
+func (s *Session) later(f func()) { s.after = append(s.after, f) }
 
-// Drained tells that the client takes more, after Client.Write returned full.
-func (s *Session) Drained(c Client) {}
+// step sends what can be sent, stores what is to be stored, and reads back what is short.
+func (s *Session) step() {
+	now := s.v.now()
+	if !s.wantsLease() {
+		s.giveLease()
+	}
+	s.seekLease(now)
+	if s.cl != nil && !s.clientFull && s.down.relay != nil {
+		s.forward(queue.Down, out(&s.toClient), s.caps&wire.CapCRC != 0)
+	}
+	s.sendUp()
+	s.flush()
+	s.commit(queue.Up)
+	s.commit(queue.Down)
+	s.readBack(queue.Up, now)
+	s.readBack(queue.Down, now)
+	s.resume()
+	s.calm()
+	if s.spent(now) {
+		s.leave()
+		return
+	}
+	s.v.alarms.set(s, s.next())
+}
 
-// Detach tells that the client's connection has ended.
-func (s *Session) Detach(c Client) {}
+// calm tells who waits for it that nothing is with the stores.
+func (s *Session) calm() {
+	if len(s.quiet) == 0 || !s.up.quiet() || !s.down.quiet() || !s.frozen && !s.broken && (s.up.next != nil || s.down.next != nil && s.refusedAt == 0) {
+		return
+	}
+	for _, c := range s.quiet {
+		close(c)
+	}
+	s.quiet = nil
+}
 
-// Info returns what is known of the session.
-func (s *Session) Info() Info { return Info{} }
+// flush writes what was gathered for the client and for the backend.
+func (s *Session) flush() {
+	if o := s.toClient; o != nil {
+		if s.cl != nil && o.n > 0 && s.cl.Write(o.b, o.n) {
+			s.clientFull = true
+		}
+		giveBack(&s.toClient)
+	}
+	if o := s.toLink; o != nil {
+		if s.linked() && o.n > 0 && s.hold.lease.Send(o.b, o.n, o.asks) {
+			s.linkFull = true
+		}
+		giveBack(&s.toLink)
+	}
+}
+
+// resume reads on from whom it was not read, where that has become possible.
+func (s *Session) resume() {
+	if s.clientHeld && !s.holdsClient() {
+		s.clientHeld = false
+		if s.cl != nil {
+			s.cl.Resume()
+		}
+	}
+	if s.backendHeld && !s.holdsBackend() {
+		s.backendHeld = false
+		if s.linked() {
+			s.hold.lease.Resume()
+		}
+	}
+}
+
+// What is not stored yet, or not sent, of one side, in bytes, before it is not read from.
+const maxPending = 128 << 10
+
+// holdsClient says whether the client is not to be read from. While the backend is not read from either it is: its acknowledgements may be what all else waits for; and what
+// it sends beyond the bounds is refused.
+func (s *Session) holdsClient() bool {
+	if s.backendHeld {
+		return false
+	}
+	set := s.v.set()
+	_, bytes := s.up.pending()
+	return bytes > maxPending ||
+		set.Bounds.Overflow == queue.Reject && s.up.filled(set.Bounds, backpressureAt) ||
+		s.loose != nil && s.linkFull
+}
+
+// holdsBackend says whether the backend is not to be read from.
+func (s *Session) holdsBackend() bool {
+	set := s.v.set()
+	_, bytes := s.down.pending()
+	return bytes > maxPending || s.clientFull && s.cl != nil ||
+		set.Bounds.Overflow == queue.Reject && s.down.filled(set.Bounds, backpressureAt)
+}
+
+// backpressureAt is the share of a box's bounds at which who fills it is not read from.
+const backpressureAt = 0.75
+
+// next is the moment at which something is to be done that nobody tells of.
+func (s *Session) next() moment {
+	at := earlier(s.mendAt, earlier(s.parkAt, s.touchAt))
+	at = earlier(at, earlier(s.refusedAt, s.readAt))
+	at = earlier(at, s.helloAt)
+	if s.hold == nil && s.wantsLease() {
+		at = earlier(at, s.leaseAt)
+	}
+	if r := s.down.relay; r != nil && s.cl != nil && !s.clientFull {
+		at = earlier(at, s.v.moment(r.sender.Deadline()))
+	}
+	if r := s.up.relay; r != nil && s.linked() && !s.linkFull {
+		at = earlier(at, s.v.moment(r.sender.Deadline()))
+	}
+	return at
+}
+
+// wake is called at the moment that next said, or before.
+func (s *Session) wake() {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.gone {
+		return
+	}
+	now := s.v.now()
+	if s.mendAt.over(now) {
+		s.mendAt = 0
+		s.mend()
+	}
+	if s.parkAt.over(now) {
+		s.parkAt = 0
+		s.unpark()
+	}
+	if s.touchAt.over(now) {
+		s.touchAt = 0
+		s.touch()
+	}
+	if s.refusedAt.over(now) {
+		s.refusedAt = 0
+	}
+	if s.readAt.over(now) {
+		s.readAt = 0
+	}
+	if s.helloAt.over(now) {
+		s.helloAt = 0
+		s.dropLease("the backend has not answered HELLO", 0)
+	}
+}

@@ -1,0 +1,181 @@
+package delivery
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/caddy-gopr/caddy-gopr/queue"
+	"github.com/caddy-gopr/caddy-gopr/session"
+)
+
+// Info returns what is known of the session.
+func (s *Session) Info() Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := Info{
+		Client: s.client, ID: s.id, State: s.stands(), Owner: s.v.cfg.Owner, Fence: s.fence, Since: s.since, Seen: s.seen, Expiry: s.expiry,
+		Remote: s.from.Source, Up: s.up.info, Down: s.down.info, Requests: len(s.asks),
+	}
+	if s.cl == nil {
+		i.Remote = nil
+	}
+	if s.hold != nil {
+		i.Backend = s.hold.backend
+	}
+	if s.down.relay != nil {
+		i.InFlight = s.down.relay.sender.InFlight()
+	}
+	if s.proof != nil {
+		i.Unproved = s.proof.messages
+	} else if s.up.relay != nil {
+		i.Unproved = s.up.relay.sender.InFlight()
+	}
+	return i
+}
+
+// Filter says which sessions List returns.
+type Filter struct {
+	Client string // the id; "": of all
+	State  State  // "": in all
+	Limit  int    // the most that are returned. 0: 1000
+}
+
+func (f *Filter) lets(i *Info) bool {
+	return (f.Client == "" || i.Client == f.Client) && (f.State == "" || i.State == f.State)
+}
+
+// List returns sessions: those that the service has, and those that are in the store, by client.
+func (v *Service) List(ctx context.Context, f Filter) ([]Info, error) {
+	limit := cmp.Or(max(f.Limit, 0), 1000)
+	var list []Info
+	for _, s := range v.all() {
+		if i := s.Info(); f.lets(&i) && i.State != Away {
+			list = append(list, i)
+		}
+	}
+	var err error
+	if f.State == "" || f.State == Away {
+		err = v.cfg.Sessions.List(ctx, func(r session.Record) bool {
+			if i := infoOf(&r); f.lets(&i) && v.find(r.ID) == nil {
+				list = append(list, i)
+			}
+			return len(list) < limit
+		})
+	}
+	slices.SortFunc(list, func(a, b Info) int {
+		return cmp.Or(cmp.Compare(a.Client, b.Client), a.Since.Compare(b.Since))
+	})
+	return list[:min(len(list), limit)], err
+}
+
+func infoOf(r *session.Record) Info {
+	return Info{Client: r.Client, ID: r.ID, State: Away, Owner: r.Owner, Fence: r.Fence, Since: r.Since, Seen: r.Seen, Expiry: r.Expiry}
+}
+
+// Find returns the session with an id, or session.ErrUnknown.
+func (v *Service) Find(ctx context.Context, id session.ID) (Info, error) {
+	if s := v.find(id); s != nil {
+		if i := s.Info(); i.State != Away {
+			return i, nil
+		}
+	}
+	r, err := v.cfg.Sessions.Find(ctx, id)
+	return infoOf(&r), err
+}
+
+// End ends a session: its client is closed, its messages are forgotten. session.ErrUnknown: there is none; session.ErrOwned: it is with another gateway, which must be asked.
+func (v *Service) End(ctx context.Context, id session.ID) error {
+	if s := v.find(id); s != nil {
+		s.mu.Lock()
+		there, fence := !s.gone, s.fence
+		if there {
+			s.ending = false
+			s.drop(ErrEnded)
+		}
+		s.unlock()
+		if there {
+			return v.erase(ctx, s.records, s.stray, s.client, id, fence)
+		}
+	}
+	r, done, err := v.claim(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return v.erase(ctx, v.cfg.Sessions, false, r.Client, id, r.Fence)
+}
+
+// claim has a session of the store be ours until done, if no other gateway has it.
+func (v *Service) claim(ctx context.Context, id session.ID) (r session.Record, done func(), err error) {
+	if r, err = v.cfg.Sessions.Find(ctx, id); err != nil {
+		return r, nil, err
+	}
+	if done, err = v.turn(ctx, r.Client); err != nil {
+		return r, nil, err
+	}
+	if v.find(id) != nil {
+		err = session.ErrOwned // its client has just come; the next try finds it
+	} else {
+		r, err = v.cfg.Sessions.Adopt(ctx, r.Client, id, v.cfg.Owner)
+	}
+	if err != nil {
+		done()
+	}
+	return r, done, err
+}
+
+// Messages returns messages of the service's queue.
+func (v *Service) Messages(ctx context.Context, f queue.Filter) ([]queue.Entry, error) {
+	return v.cfg.Queue.List(ctx, f)
+}
+
+// ErrDirection says that the message is on its way to a backend: those do not fail, and so are not delivered anew.
+var ErrDirection = errors.New("only messages to clients fail, and can be delivered again")
+
+// Requeue has a failed message to a client delivered again, under a new id. session.ErrOwned: the session is with another gateway, which must be asked.
+func (v *Service) Requeue(ctx context.Context, b queue.Box, id uint64) error {
+	if b.Direction != queue.Down {
+		return ErrDirection
+	}
+	return v.alter(ctx, b, func(x *box) queue.Op {
+		x.last = x.nextID()
+		return queue.Op{Kind: queue.Requeue, ID: id, N: x.last}
+	})
+}
+
+// Drop forgets a message. session.ErrOwned as with Requeue.
+func (v *Service) Drop(ctx context.Context, b queue.Box, id uint64) error {
+	return v.alter(ctx, b, func(*box) queue.Op { return queue.Op{Kind: queue.Remove, ID: id} })
+}
+
+// alter changes one message, and returns when that is safe.
+func (v *Service) alter(ctx context.Context, b queue.Box, change func(*box) queue.Op) error {
+	s := v.find(session.ID(b.Session))
+	if s == nil {
+		r, done, err := v.claim(ctx, session.ID(b.Session))
+		if err != nil {
+			return err
+		}
+		defer done()
+		if s, err = v.load(ctx, &r, v.cfg.Sessions, false); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	if s.gone {
+		s.unlock()
+		return session.ErrOwned
+	}
+	s.flow(b.Direction).change(change(&s.flow(b.Direction).box))
+	quiet := make(chan struct{})
+	s.quiet = append(s.quiet, quiet)
+	s.unlock()
+	select {
+	case <-quiet:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

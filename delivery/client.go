@@ -1,0 +1,196 @@
+package delivery
+
+import (
+	"bytes"
+	"errors"
+	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/qos"
+	"github.com/caddy-gopr/caddy-gopr/queue"
+	"github.com/caddy-gopr/caddy-gopr/wire"
+)
+
+// Attach gives the session its client's connection, after the WELCOME was written to it: what has waited for the client is sent. false: the session has gone to another
+// connection or gateway meanwhile, or has ended; c is not called then, and the connection is to be closed.
+func (s *Session) Attach(c Client, w *Welcome) bool {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.gone || s.turn != w.turn || s.cl != nil {
+		return false
+	}
+	set := s.v.set()
+	s.cl, s.caps, s.clientFull, s.clientHeld = c, w.Granted, false, false
+	s.in = qos.NewReceiver(s.up.info.Last)
+	s.parkAt, s.shy = 0, true
+	s.touchAt = s.v.now() + moment(s.touchEvery())
+	if s.caps&wire.CapQoS != 0 {
+		s.down.begin(set.limits(w.window))
+	}
+	return true
+}
+
+// Take takes a frame of the client: all but its heartbeats. f is valid during the call. The error is a *Violation, ErrBye, or ErrTaken, and the connection ends; what Take
+// took before is safe all the same. What Take takes is carried out by Flush.
+func (s *Session) Take(c Client, _ time.Time, f *wire.Frame) error {
+	s.mu.Lock()
+	if s.cl != c {
+		s.mu.Unlock()
+		return ErrTaken
+	}
+	err := s.take(f)
+	if err == nil {
+		s.mu.Unlock()
+		return nil
+	}
+	if v := (*Violation)(nil); errors.As(err, &v) {
+		s.v.count.violated(v.Reason)
+	}
+	s.unlock()
+	return err
+}
+
+// Flush is called when a piece of what the client sent is used up, were there heartbeats alone in it. full: no more, please, until Client.Resume.
+func (s *Session) Flush(c Client, _ time.Time) (full bool) {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.cl != c {
+		return false
+	}
+	if s.shy {
+		s.shy = false
+		s.confirm()
+	}
+	s.clientHeld = s.holdsClient()
+	return s.clientHeld
+}
+
+// Drained tells that the client takes more, after Client.Write returned full.
+func (s *Session) Drained(c Client) {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.cl == c {
+		s.clientFull = false
+	}
+}
+
+// Detach tells that the client's connection has ended.
+func (s *Session) Detach(c Client) {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.cl == c && !s.gone {
+		s.detach()
+	}
+}
+
+func violation(code wire.ErrorCode, reason, text string) *Violation {
+	return &Violation{Code: code, Reason: reason, Text: text}
+}
+
+var (
+	errAckForm  = violation(wire.ErrorMalformed, "malformed", "an acknowledgement is 4 bytes, the id, which is not 0")
+	errAckOf    = violation(wire.ErrorID, "id", "an acknowledgement of what was never sent, or of another kind than its QoS has")
+	errRelease  = violation(wire.ErrorID, "id", "PUBREL of what was never received")
+	errCommand  = violation(wire.ErrorProtocol, "protocol", "a command that is not for a client to send here")
+	errNoQoS    = violation(wire.ErrorProtocol, "qos", "QoS 1 and 2 are for those that asked for them in HELLO")
+	errReused   = violation(wire.ErrorID, "id", "an id that was used before, without DUP, or far from those before")
+	errInflight = violation(wire.ErrorLimit, "inflight", "more unacknowledged messages than WELCOME granted")
+	errFull     = violation(wire.ErrorQueueFull, "full", "the queue has no room; come back, and send again what was not acknowledged")
+)
+
+// take notes what a frame says. s.mu is held.
+func (s *Session) take(f *wire.Frame) error {
+	switch cmd := uint8(f.Cmd); cmd {
+	case wire.CmdPubAck, wire.CmdPubRec, wire.CmdPubComp:
+		id, ok := wire.ParseAck(f.Payload)
+		switch {
+		case !ok:
+			return errAckForm
+		case !s.acked(queue.Down, cmd, id, out(&s.toClient)):
+			return errAckOf
+		}
+		return nil
+	case wire.CmdPubRel:
+		id, ok := wire.ParseAck(f.Payload)
+		switch {
+		case !ok:
+			return errAckForm
+		case !s.in.Release(id):
+			return errRelease
+		}
+		out(&s.toClient).ack(wire.CmdPubComp, id)
+		return nil
+	case wire.CmdBye:
+		s.bye()
+		return ErrBye
+	case wire.CmdError, wire.CmdPing, wire.CmdPong:
+		return nil // a client that complains is not helped by another complaint
+	default:
+		if cmd < wire.CmdApp {
+			return errCommand
+		}
+	}
+	return s.takeMessage(f)
+}
+
+// takeMessage takes a frame of the application. s.mu is held.
+func (s *Session) takeMessage(f *wire.Frame) error {
+	e, err := wire.ParseExt(f)
+	if err != nil {
+		v := violation(wire.ErrorMalformed, "malformed", err.Error())
+		if r := (*wire.RejectError)(nil); errors.As(err, &r) && r.Reason == wire.ReasonChecksum {
+			v.Reason = "checksum"
+		}
+		return v
+	}
+	if e.QoS == 0 {
+		s.pass(uint8(f.Cmd), &e)
+		return nil
+	}
+	if s.caps&wire.CapQoS == 0 {
+		return errNoQoS
+	}
+	id, verdict := s.in.Take(e.ID, e.Dup)
+	switch verdict {
+	case qos.New:
+		if n, _ := s.up.pending(); n >= s.v.set().Inflight {
+			return errInflight
+		}
+		s.up.put(s.v.message(id, uint8(f.Cmd), e.Flag, e.QoS, bytes.Clone(e.Payload)), receipt{e.ID, e.QoS})
+	case qos.Duplicate:
+		out(&s.toClient).ack(receiptFor(e.QoS), e.ID)
+	case qos.Violation:
+		return errReused
+	}
+	return nil
+}
+
+// receiptFor is the command that acknowledges a message.
+func receiptFor(qos uint8) uint8 {
+	if qos == 2 {
+		return wire.CmdPubRec
+	}
+	return wire.CmdPubAck
+}
+
+// tookUp acknowledges what is stored, and sends it on. last is the highest id that was stored before. s.mu is held.
+func (s *Session) tookUp(b *batch, r queue.Result, last uint64) {
+	for _, owed := range b.owed[:min(r.Stored, len(b.owed))] {
+		if s.cl != nil {
+			out(&s.toClient).ack(receiptFor(owed.qos), owed.id)
+		}
+	}
+	s.in.Safe(r.Box.Last)
+	s.up.add(b.Ops, r.Stored, last, r.Dropped)
+	s.v.count.taken[queue.Up].Add(uint64(r.Stored))
+	refused := len(b.owed) - r.Stored
+	if refused <= 0 {
+		return
+	}
+	s.v.count.refused.Add(uint64(refused))
+	s.up.withdraw()
+	if s.cl != nil {
+		s.in.Refuse()
+		s.v.count.violated(errFull.Reason)
+		s.endClient(errFull)
+	}
+}

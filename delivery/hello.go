@@ -1,0 +1,274 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/queue"
+	"github.com/caddy-gopr/caddy-gopr/session"
+	"github.com/caddy-gopr/caddy-gopr/wire"
+)
+
+// capabilities are those that are granted.
+const capabilities = wire.CapQoS | wire.CapCRC | wire.CapResume | wire.CapPong
+
+// handlerAttribute is where a record has the name of its handler.
+const handlerAttribute = "handler"
+
+// Hello gives a client its session, or a new one; it talks to the stores, so it takes a while, and is called by a goroutine of its own. An old connection of the client ends.
+// The error is a *Refusal. The caller must call Session.Attach, within 10 seconds, unless the connection ends before.
+func (v *Service) Hello(ctx context.Context, h Hello) (*Session, *Welcome, error) {
+	if len(h.Client) == 0 || len(h.Client) > math.MaxUint8 {
+		return nil, nil, &Refusal{Code: wire.ErrorMalformed, Text: "a client id has 1 to 255 bytes"}
+	}
+	done, err := v.turn(ctx, h.Client)
+	if err != nil {
+		return nil, nil, v.unavailable(err)
+	}
+	defer done()
+	next := session.NewToken()
+	s, err := v.resumed(ctx, &h, next)
+	resumed := s != nil
+	if s == nil && err == nil {
+		s, err = v.begun(ctx, &h, next)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := v.welcome(s, &h, next, resumed)
+	if err != nil {
+		return nil, nil, err
+	}
+	v.count.hello(map[bool]string{false: "new", true: "resumed"}[resumed])
+	return s, w, nil
+}
+
+// unavailable is the refusal where a store could not be asked.
+func (v *Service) unavailable(err error) *Refusal {
+	v.count.hello("store")
+	return &Refusal{Code: wire.ErrorStore, Text: "sessions can't be had now; come back", Err: err}
+}
+
+// resumed returns the session whose token the client shows; nil: it is to have a new one.
+func (v *Service) resumed(ctx context.Context, h *Hello, next session.Token) (*Session, error) {
+	if len(h.Token) == 0 {
+		return nil, nil
+	}
+	var token session.Token
+	if len(h.Token) != len(token) {
+		v.count.hello("token")
+		return nil, nil
+	}
+	copy(token[:], h.Token)
+	claim := session.Claim{Client: h.Client, Token: token, Certificate: h.Certificate, Owner: v.cfg.Owner, Next: next.Hash()}
+	records := v.cfg.Sessions
+	rec, err := records.Resume(ctx, claim)
+	v.heard(sessionStore, err)
+	if err != nil && v.cfg.Local != nil {
+		if local, localErr := v.cfg.Local.Resume(ctx, claim); localErr == nil {
+			rec, err, records = local, nil, v.cfg.Local
+		} else if !known(err) {
+			return nil, nil // a session of this gateway's own is better than none
+		}
+	}
+	switch {
+	case errors.Is(err, session.ErrUnknown):
+		v.count.hello("unknown")
+		return nil, nil
+	case errors.Is(err, session.ErrToken):
+		v.count.hello("token")
+		return nil, nil
+	case errors.Is(err, session.ErrCertificate):
+		v.count.hello("certificate")
+		return nil, nil
+	case err != nil:
+		return nil, v.unavailable(err)
+	}
+	s, err := v.have(ctx, &rec, records)
+	if err != nil {
+		return nil, v.unavailable(err)
+	}
+	return s, nil
+}
+
+// known says whether an error is a store's own word, and not that it could not be asked.
+func known(err error) bool {
+	for _, e := range []error{session.ErrUnknown, session.ErrToken, session.ErrCertificate, session.ErrFenced, session.ErrFull, session.ErrOwned} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// begun gives the client a new session. What the one before has taken is still delivered.
+func (v *Service) begun(ctx context.Context, h *Hello, next session.Token) (*Session, error) {
+	if h.Authorize != nil {
+		if err := h.Authorize(); err != nil {
+			v.count.hello("refused")
+			if r := (*Refusal)(nil); errors.As(err, &r) {
+				return nil, r
+			}
+			return nil, &Refusal{Code: wire.ErrorNotAuthorized, Text: "not authorized", Err: err}
+		}
+	}
+	now := time.Now()
+	rec := session.Record{
+		Client: h.Client, ID: session.NewID(), Owner: v.cfg.Owner, Token: next.Hash(), Certificate: h.Certificate,
+		Since: now, Seen: now, Expiry: max(min(h.Expiry, v.set().Expiry), leastKept),
+		Attributes: map[string]string{handlerAttribute: v.cfg.Name},
+	}
+	records := v.cfg.Sessions
+	stored, replaced, err := records.Begin(ctx, rec)
+	v.heard(sessionStore, err)
+	if err != nil && !known(err) && v.cfg.Local != nil {
+		records = v.cfg.Local
+		stored, replaced, err = records.Begin(ctx, rec)
+	}
+	if err != nil {
+		return nil, v.unavailable(err)
+	}
+	if replaced != nil {
+		v.replaced(ctx, replaced, records)
+	}
+	s, err := v.have(ctx, &stored, records)
+	if err != nil {
+		return nil, v.unavailable(err)
+	}
+	return s, nil
+}
+
+// replaced delivers what a session has taken whose client has another now, and ends it.
+func (v *Service) replaced(ctx context.Context, rec *session.Record, records session.Store) {
+	s, err := v.have(ctx, rec, records)
+	if err != nil { // the next sweep finds it, if it has anything to deliver
+		v.cfg.Logger.Warn("a session that its client has left could not be opened", "client", rec.Client, "error", err)
+		return
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	if !s.gone {
+		s.finish()
+	}
+}
+
+// have returns the session of a record that is ours now. One that the service has changes hands: its client ends, and what that sent and was not stored is forgotten, since it
+// is sent again; then the queue gets the new fence.
+func (v *Service) have(ctx context.Context, rec *session.Record, records session.Store) (*Session, error) {
+	if s := v.find(rec.ID); s != nil {
+		ok, err := s.change(ctx, rec.Fence)
+		if ok || err != nil {
+			return s, err
+		}
+	}
+	return v.load(ctx, rec, records, false)
+}
+
+// load makes a session of what the stores know. One that nobody waits for leaves when it has nothing to deliver.
+func (v *Service) load(ctx context.Context, rec *session.Record, records session.Store, stray bool) (*Session, error) {
+	up, down, err := v.cfg.Queue.Open(ctx, queue.SessionID(rec.ID), rec.Fence)
+	v.heard(queueStore, err)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{v: v, records: records, client: rec.Client, id: rec.ID, since: rec.Since, fence: rec.Fence, seen: rec.Seen, expiry: rec.Expiry}
+	s.stray = stray
+	s.up.open(up)
+	s.down.open(down)
+	s.parkAt = v.now() + moment(attachWithin)
+	if !v.add(s) {
+		return nil, ErrClosed
+	}
+	return s, nil
+}
+
+// open begins with what the store knows. What it has may have been sent before.
+func (f *flow) open(info queue.Info) {
+	f.info, f.last, f.sent = info, info.Last, info.Last
+	if info.Messages == info.Failed {
+		f.fed = info.Last
+	}
+}
+
+// change gives the session a new fence, as its client comes back. false: it has left memory, and is to be loaded.
+func (s *Session) change(ctx context.Context, fence uint64) (ok bool, err error) {
+	s.mu.Lock()
+	if s.gone {
+		s.mu.Unlock()
+		return false, nil
+	}
+	if s.cl != nil {
+		s.v.count.takeovers.Add(1)
+		s.endClient(ErrTaken)
+		s.tell(Event{Kind: SessionTaken})
+	}
+	s.frozen = true
+	s.up.withdraw()
+	quiet := make(chan struct{})
+	s.quiet = append(s.quiet, quiet)
+	s.unlock()
+	select {
+	case <-quiet:
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-s.v.ctx.Done():
+		err = ErrClosed
+	}
+	var up, down queue.Info
+	if err == nil {
+		up, down, err = s.v.cfg.Queue.Open(ctx, queue.SessionID(s.id), fence)
+		s.v.heard(queueStore, err)
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	s.frozen = false
+	if s.gone {
+		return false, nil
+	}
+	if err != nil {
+		if s.broken {
+			s.breaks() // who was to mend it has found it frozen
+		}
+		return true, err
+	}
+	s.fence = fence
+	s.reconcile(up, down, true)
+	s.parkAt = s.v.now() + moment(attachWithin)
+	return true, nil
+}
+
+// welcome prepares the session for its client's connection, and says so.
+func (v *Service) welcome(s *Session, h *Hello, next session.Token, resumed bool) (*Welcome, error) {
+	set := v.set()
+	s.mu.Lock()
+	defer s.unlock()
+	if s.gone {
+		return nil, v.unavailable(ErrTaken)
+	}
+	s.turn++
+	s.from = h.From
+	s.orphan, s.ending = false, false
+	s.expiry = min(h.Expiry, set.Expiry).Truncate(time.Second)
+	s.park(attachWithin)
+	w := &Welcome{
+		Resumed: resumed, Granted: h.Wanted & capabilities, Idle: set.Idle, turn: s.turn,
+		Heartbeat: sooner(set.Heartbeat), window: uint16(min(set.Inflight, math.MaxUint16)),
+	}
+	frame, err := wire.AppendWelcome(nil, &wire.Welcome{
+		Resumed: resumed, Capabilities: w.Granted, Heartbeat: w.Heartbeat, Idle: w.Idle,
+		Expiry: s.expiry, Window: w.window, LastID: uint32(s.up.info.Last), Token: next[:],
+	})
+	w.Frame = frame
+	return w, err
+}
+
+// sooner is a time less up to a tenth, in whole seconds.
+func sooner(d time.Duration) time.Duration {
+	if d < 2*time.Second {
+		return d
+	}
+	return (d - rand.N(d/10+1)).Truncate(time.Second)
+}

@@ -1,0 +1,219 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/queue"
+	"github.com/caddy-gopr/caddy-gopr/session"
+)
+
+const (
+	// attachWithin is how long a session waits for the connection that has its WELCOME.
+	attachWithin = 10 * time.Second
+	// leastKept is how long a record lasts at the least while its client is there, which is noted three times as often: a session that is to end with its connection outlives
+	// a gateway that dies by so much.
+	leastKept = time.Minute
+	// touchAgain is how long to wait when the store of sessions could not be told.
+	touchAgain = 5 * time.Second
+)
+
+// kept is how long the record is to last after the client was last seen.
+func (s *Session) kept() time.Duration {
+	if s.cl != nil || !s.up.empty() {
+		return max(s.expiry, leastKept)
+	}
+	return s.expiry
+}
+
+// touchEvery is how often the record is told that the client is there.
+func (s *Session) touchEvery() time.Duration { return s.kept() / 3 }
+
+// detach notes that the client is away. s.mu is held.
+func (s *Session) detach() {
+	s.cl, s.clientFull, s.clientHeld = nil, false, false
+	s.down.stop()
+	giveBack(&s.toClient)
+	for i := range s.asks {
+		s.asks[i].dead = s.asks[i].stored == 0
+	}
+	s.seen = time.Now()
+	if s.expiry <= 0 {
+		s.finish()
+		return
+	}
+	s.park(0)
+	s.touch()
+}
+
+// park keeps the link for a while, at the least so long.
+func (s *Session) park(least time.Duration) {
+	s.parkAt = 0
+	if d := max(min(s.v.set().Park, s.expiry), least); d > 0 {
+		s.parkAt = s.v.now() + moment(d)
+	}
+}
+
+// unpark notes that the client has not come back in time.
+func (s *Session) unpark() {
+	if s.expiry <= 0 {
+		s.finish()
+	}
+}
+
+// finish ends the session as soon as it has delivered what it has taken. s.mu is held.
+func (s *Session) finish() {
+	s.orphan, s.ending = true, true
+	s.parkAt = 0
+	giveBack(&s.loose)
+}
+
+// bye ends the session for its client. s.mu is held.
+func (s *Session) bye() {
+	s.flush()
+	s.expiry = 0
+	s.detach()
+}
+
+// endClient ends the client's connection. s.mu is held.
+func (s *Session) endClient(err error) {
+	c := s.cl
+	if c == nil {
+		return
+	}
+	s.flush()
+	s.detach()
+	c.End(err)
+}
+
+// lose notes that the session has another owner: nothing is written any more, to nobody. s.mu is held.
+func (s *Session) lose() {
+	if s.gone {
+		return
+	}
+	s.v.count.fenced.Add(1)
+	s.ending = false
+	s.drop(ErrTaken)
+}
+
+// drop has the session leave as it is. s.mu is held.
+func (s *Session) drop(cause error) {
+	giveBack(&s.toClient)
+	giveBack(&s.toLink)
+	if c := s.cl; c != nil {
+		s.cl = nil
+		c.End(cause)
+	}
+	s.leave()
+}
+
+// spent says whether there is nothing left for which the session is to be in memory.
+func (s *Session) spent(now moment) bool {
+	return s.cl == nil && s.parkAt == 0 && !s.frozen && !s.broken && s.up.empty() && s.down.next == nil && s.down.busy == nil
+}
+
+// leave takes the session out of memory; its record and its messages stay, unless it is to end. s.mu is held.
+func (s *Session) leave() {
+	s.gone = true
+	s.giveLease()
+	s.down.stop()
+	s.up.stop()
+	giveBack(&s.loose)
+	for _, c := range s.quiet {
+		close(c)
+	}
+	s.quiet = nil
+	s.v.alarms.drop(s)
+	s.later(func() { s.v.remove(s) })
+	if s.ending {
+		s.v.crew.do(s.erase)
+	}
+}
+
+// erase forgets the session, unless it has another owner.
+func (s *Session) erase() {
+	ctx, cancel := s.v.storeContext()
+	defer cancel()
+	if err := s.v.erase(ctx, s.records, s.stray, s.client, s.id, s.fence); err != nil && !errors.Is(err, session.ErrFenced) && !errors.Is(err, queue.ErrFenced) {
+		s.v.cfg.Logger.Warn("a session that has ended could not be forgotten, and stays until it expires", "client", s.client, "error", err)
+	}
+}
+
+func (v *Service) erase(ctx context.Context, records session.Store, stray bool, client string, id session.ID, fence uint64) error {
+	if !stray {
+		err := records.End(ctx, client, id, fence)
+		v.heard(sessionStore, err)
+		if err != nil && !errors.Is(err, session.ErrUnknown) {
+			return err
+		}
+	}
+	err := v.cfg.Queue.Forget(ctx, queue.SessionID(id), fence)
+	v.heard(queueStore, err)
+	return err
+}
+
+// touch tells the record that the client is there, or was. s.mu is held.
+func (s *Session) touch() {
+	s.touchAt = 0
+	if s.stray {
+		return
+	}
+	if s.cl != nil || !s.up.empty() {
+		s.touchAt = s.v.now() + moment(s.touchEvery())
+	}
+	if s.cl != nil {
+		s.seen = time.Now()
+	}
+	fence, seen, kept := s.fence, s.seen, s.kept()
+	if !s.up.empty() {
+		seen = time.Now() // what it has taken is to be delivered: until then it is not forgotten
+	}
+	s.v.crew.do(func() {
+		ctx, cancel := s.v.storeContext()
+		defer cancel()
+		s.told(fence, s.records.Touch(ctx, s.client, s.id, fence, seen, kept))
+	})
+}
+
+// confirm tells the record that the client has its token. s.mu is held.
+func (s *Session) confirm() {
+	s.seen = time.Now()
+	fence, seen, kept := s.fence, s.seen, s.kept()
+	s.v.crew.do(func() {
+		ctx, cancel := s.v.storeContext()
+		defer cancel()
+		err := s.records.Confirm(ctx, s.client, s.id, fence)
+		if err == nil {
+			err = s.records.Touch(ctx, s.client, s.id, fence, seen, kept)
+		} else if !errors.Is(err, session.ErrFenced) && !errors.Is(err, session.ErrUnknown) {
+			s.mu.Lock()
+			s.shy = s.fence == fence // the next piece tries again
+			s.mu.Unlock()
+		}
+		s.told(fence, err)
+	})
+}
+
+// told goes on when the store of sessions has answered.
+func (s *Session) told(fence uint64, err error) {
+	s.v.heard(sessionStore, err)
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	switch {
+	case s.gone || s.fence != fence || s.frozen:
+	case errors.Is(err, session.ErrFenced), errors.Is(err, session.ErrUnknown):
+		s.lose()
+	default:
+		s.touchAt = s.v.now() + moment(touchAgain)
+	}
+}
+
+// tell tells of what has happened to the session.
+func (s *Session) tell(e Event) {
+	e.Client, e.Session = s.client, s.id
+	s.v.tell(e)
+}
