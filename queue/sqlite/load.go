@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"database/sql/driver"
 
 	"github.com/caddy-gopr/caddy-gopr/queue"
@@ -18,7 +19,7 @@ type querier func(query string, row func([]driver.Value) error, args ...driver.V
 // loadAll fills an empty ledger.
 func (s *Store) loadAll() error {
 	unused := s.now().Add(-unusedFor).UnixMilli()
-	return s.file.Update(func(tx *sqlite.Tx) error {
+	return s.file.Update(context.Background(), func(tx *sqlite.Tx) error {
 		if err := tx.Exec("DELETE FROM box WHERE used < ? AND n NOT IN (SELECT box FROM message)", unused); err != nil {
 			return err
 		}

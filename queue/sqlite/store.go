@@ -46,6 +46,7 @@ type (
 type Store struct {
 	file *sqlite.File
 	now  func() time.Time
+	refs int           // guarded by stores
 	stop chan struct{} // closed by Close
 	done chan struct{} // closed when the sweep has ended
 
@@ -87,14 +88,41 @@ type ownerRequest struct {
 	answered chan struct{}
 }
 
-// Open opens the store that a file holds, or makes it. See [sqlite.Open] for what makes that fail. now is its clock; nil: time.Now.
+// stores are the open ones. A file has one ledger.
+var stores = struct {
+	sync.Mutex
+	byFile map[*sqlite.File]*Store
+}{byFile: make(map[*sqlite.File]*Store)}
+
+// Open opens the store that a file holds, or makes it. See [sqlite.Open] for what makes that fail. now is its clock; nil: time.Now. A store that this process has open, as
+// the configuration before a reload has, is shared: it has the new bounds from then on, and is closed when all who opened it have closed it.
 func Open(path string, b queue.Bounds, now func() time.Time) (*Store, error) {
-	if now == nil {
-		now = time.Now
-	}
 	file, err := sqlite.Open(path)
 	if err != nil {
 		return nil, err
+	}
+	stores.Lock()
+	defer stores.Unlock()
+	if s := stores.byFile[file]; s != nil {
+		s.refs++
+		s.mu.Lock()
+		s.ledger.Bounds = b.WithDefaults()
+		s.mu.Unlock()
+		return s, file.Close() // it counts for the store once
+	}
+	s, err := open(file, b, now)
+	if err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("%s: reading its messages: %w", file.Path(), err)
+	}
+	s.refs = 1
+	stores.byFile[file] = s
+	return s, nil
+}
+
+func open(file *sqlite.File, b queue.Bounds, now func() time.Time) (*Store, error) {
+	if now == nil {
+		now = time.Now
 	}
 	s := &Store{
 		file: file, now: now, stop: make(chan struct{}), done: make(chan struct{}),
@@ -103,8 +131,7 @@ func Open(path string, b queue.Bounds, now func() time.Time) (*Store, error) {
 	}
 	s.idle = sync.NewCond(&s.mu)
 	if err := s.loadAll(); err != nil {
-		_ = file.Close()
-		return nil, fmt.Errorf("%s: reading its messages: %w", file.Path(), err)
+		return nil, err
 	}
 	go s.sweep()
 	return s, nil
@@ -199,11 +226,16 @@ func (s *Store) own(ctx context.Context, r *ownerRequest) error {
 
 // Close implements [queue.Store].
 func (s *Store) Close() error {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	stores.Lock()
+	defer stores.Unlock()
+	if s.refs--; s.refs > 0 {
+		return nil
+	} else if s.refs < 0 {
 		return queue.ErrClosed
 	}
+	// Under the lock, so that who opens the store next finds it closed.
+	delete(stores.byFile, s.file)
+	s.mu.Lock()
 	s.closed = true
 	for s.busy > 0 {
 		s.idle.Wait()

@@ -39,14 +39,16 @@ var steps = []string{
 		fence       INTEGER NOT NULL,
 		owner       TEXT    NOT NULL,
 		token       BLOB    NOT NULL,             -- SHA-256
-		next        BLOB,                         -- SHA-256 of the token that the client has yet to show
+		before      BLOB,                         -- SHA-256 of the token before, as long as that is good; else NULL
 		certificate BLOB,                         -- SHA-256; NULL: none
 		since       INTEGER NOT NULL,             -- ms since 1970
 		seen        INTEGER NOT NULL,             -- the same
 		expiry      INTEGER NOT NULL,             -- ms
 		attributes  TEXT                          -- JSON
 	) WITHOUT ROWID;
-	CREATE INDEX session_client ON session (client);`,
+	CREATE INDEX session_client ON session (client);
+	CREATE TABLE fence (last INTEGER NOT NULL); -- that a session was given
+	INSERT INTO fence VALUES (0);`,
 }
 
 // migrate makes the file one of this version, step by step, each wholly or not at all.

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"fmt"
 	"time"
 )
@@ -133,14 +134,18 @@ func transact(tx *Tx, jobs []Job) (int, error) {
 	return len(jobs), nil
 }
 
-// Update has f change the file, and waits until that is safe. An error of f undoes what it did, and is returned.
-func (f *File) Update(change func(*Tx) error) error {
+// Update has f change the file, and waits until that is safe. An error of f undoes what it did, and is returned. An error of ctx says nothing: it was done, or will be, or not.
+func (f *File) Update(ctx context.Context, change func(*Tx) error) error {
 	u := &update{change: change, done: make(chan struct{})}
 	if err := f.Do(u, false); err != nil {
 		return err
 	}
-	<-u.done
-	return u.err
+	select {
+	case <-u.done:
+		return u.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // update is the job of Update.
