@@ -20,6 +20,15 @@
 //	ping.go      Ping: one round trip, measured
 //	errors.go    the errors to branch on
 //
+// And where there is a session, which outlives its connections ([Options.Session]):
+//
+//	session_options.go  SessionOptions
+//	publish.go          Publish, Enqueue: messages that are acknowledged
+//	message.go          Message: what comes, and its acknowledgement
+//	ticket.go           Ticket, TicketStore: what resumes a session; ticket_file.go: TicketFile
+//	bye.go              Bye: the end of a session
+//	session_status.go   SessionStatus
+//
 // How it works inside:
 //
 //	run.go       the loop: dial, serve, wait, dial again
@@ -28,6 +37,14 @@
 //	conn.go      Conn, one established connection: frames, heartbeat, frame timeout. It does not come back
 //	receiver.go  who is given what a Conn reads
 //	retry.go     Reconnect and Retry: when to dial again
+//
+//	hello.go            HELLO and WELCOME, on a connection that is new
+//	session.go          what outlives a connection; how it is made to fit the next
+//	session_link.go     what a connection is with a session
+//	session_frames.go   what comes over it
+//	session_queue.go    what goes to the queue, in batches
+//	session_send.go     what goes out, again where it must, in order
+//	session_receive.go  what comes in, once
 //
 // [Conn] and [Retry] can be used without a Client, by whoever has many connections to look after or
 // accepts them.
@@ -45,13 +62,15 @@ import (
 // called from any goroutine.
 //
 // A connection that is lost takes with it what was sent and not received, and the requests that were
-// not answered: nothing is sent twice, and nothing is kept for the next connection.
+// not answered: nothing is sent twice, and nothing is kept for the next connection; but what is
+// published over a session ([Client.Publish]) is.
 type Client struct {
 	// Set by New, never changed.
-	addr string
-	opt  Options // defaults filled in
-	conn ConnConfig
-	tls  *tls.Config // nil: none
+	addr    string
+	opt     Options // defaults filled in
+	conn    ConnConfig
+	tls     *tls.Config // nil: none
+	session *session    // nil: none
 
 	now atomic.Pointer[moment] // what State, Status and Wait read; replaced by the goroutine in run alone
 
@@ -71,6 +90,12 @@ func New(addr string, opt Options) (*Client, error) {
 	c := &Client{addr: addr, opt: opt.withDefaults(), done: make(chan struct{})}
 	if err := c.prepare(); err != nil {
 		return nil, err
+	}
+	if c.opt.Session != nil {
+		var err error
+		if c.session, err = newSession(c); err != nil {
+			return nil, err
+		}
 	}
 	c.retry = NewRetry(c.opt.Reconnect)
 	c.now.Store(newMoment())
@@ -146,12 +171,18 @@ func (c *Client) begin(ctx context.Context) error {
 		return errRunning
 	}
 	c.life, c.stop = context.WithCancelCause(ctx)
+	if c.session != nil {
+		c.session.start()
+	}
 	return nil
 }
 
 // finish is the last that happens in a Client's life.
 func (c *Client) finish(err error) {
 	c.stop(err)
+	if c.session != nil {
+		c.session.close()
+	}
 	c.tell(c.publish(Status{State: Closed, LastErr: err}, nil))
 	close(c.done)
 }

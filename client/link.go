@@ -12,10 +12,12 @@ import (
 // link is one connection of a Client, and who waits on it. It ends with its connection: nothing of it
 // reaches the next one. It is its connection's Receiver.
 type link struct {
-	client *Client
-	conn   *Conn
-	places chan struct{} // one is taken for each request that is on its way: see Request
-	down   chan struct{} // closed by end
+	client  *Client
+	conn    *Conn
+	session *session      // nil: the connection is plain
+	crc     bool          // its frames have a checksum
+	places  chan struct{} // one is taken for each request that is on its way: see Request
+	down    chan struct{} // closed by end
 
 	broken bool // answers cannot be matched any more; the connection's goroutine owns it
 
@@ -23,13 +25,21 @@ type link struct {
 	err     error                       // why it ended; nil: it has not
 	room    chan struct{}               // closed when there is room again; nil: there is
 	calls   []*call                     // the requests without an answer, in the order in which they are on the wire
+	asked   map[uint32]*call            // the same where there is a session, by their ids
 	pings   map[uint32]chan<- time.Time // who waits for a pong, by the sequence number of the ping
 	pingSeq uint32                      // of the last one of these
 }
 
-func newLink(c *Client, nc net.Conn) *link {
+// newLink makes a link of an established connection; w is what it was greeted with, nil: it is plain.
+func newLink(c *Client, nc net.Conn, w *wire.Welcome) *link {
 	l := &link{client: c, places: make(chan struct{}, c.opt.MaxInflight), down: make(chan struct{})}
-	l.conn = NewConn(nc, &c.conn, l)
+	cfg := &c.conn
+	if w != nil {
+		l.session, l.asked = c.session, make(map[uint32]*call)
+		l.crc = w.Capabilities&wire.CapCRC != 0
+		cfg = c.extendedConn(w)
+	}
+	l.conn = NewConn(nc, cfg, l)
 	return l
 }
 
@@ -42,6 +52,8 @@ func (l *link) serve(ctx context.Context) {
 func (l *link) Frame(_ []byte, _, _ int, f *wire.Frame) {
 	switch {
 	case l.broken:
+	case l.session != nil:
+		l.extended(f)
 	case f.Flag&wire.FlagRsp != 0:
 		l.answer(f)
 	case l.client.opt.OnFrame != nil:
@@ -49,8 +61,13 @@ func (l *link) Frame(_ []byte, _, _ int, f *wire.Frame) {
 	}
 }
 
-// Flush has nothing to do: Frame has done it.
-func (l *link) Flush([]byte) (more bool) { return true }
+// Flush has little to do: Frame has done it.
+func (l *link) Flush([]byte) (more bool) {
+	if l.session != nil {
+		l.session.flushed()
+	}
+	return true
+}
 
 // Ending tells the Client.
 func (l *link) Ending(cause error) { l.client.lost(l, cause) }
@@ -61,6 +78,10 @@ func (l *link) end(cause error) {
 	l.err = cause
 	calls := l.calls
 	l.calls = nil
+	for id, asked := range l.asked {
+		calls = append(calls, asked)
+		delete(l.asked, id)
+	}
 	for _, asked := range calls {
 		asked.told = !asked.gone
 	}
@@ -82,5 +103,5 @@ func (l *link) status(s *Status) {
 	s.RTT, s.Unsent = l.conn.RTT(), l.conn.Unsent()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s.Inflight = len(l.calls)
+	s.Inflight = len(l.calls) + len(l.asked)
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -88,6 +89,10 @@ type Options struct {
 	// holds here, too: to do more when a connection is there, start a goroutine.
 	OnState func(Change)
 
+	// Session has the Client say HELLO: it has a session, which survives its connections, and [Client.Publish]. What comes unasked is then given to its OnMessage, and
+	// OnFrame must be nil. nil: the connection is plain.
+	Session *SessionOptions
+
 	// Logger is told of connections made (info) and lost, dials that failed, and pauses (warn). nil: no
 	// logs.
 	Logger *slog.Logger
@@ -105,6 +110,10 @@ func (o Options) withDefaults() Options {
 	}
 	o.Heartbeat = o.Heartbeat.WithDefaults()
 	o.Reconnect = o.Reconnect.WithDefaults()
+	if o.Session != nil {
+		session := o.Session.withDefaults()
+		o.Session = &session
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -130,6 +139,14 @@ func (o *Options) validate() error {
 		return fmt.Errorf("%d requests in flight are less than none: give a number such as %d, or 0 for that", o.MaxInflight, DefaultMaxInflight)
 	case o.LocalAddr.IsValid() && o.Dial != nil:
 		return fmt.Errorf("a local address %v and a Dial of one's own: the address is for the default Dial, so leave one of them out", o.LocalAddr)
+	}
+	if o.Session != nil {
+		if o.OnFrame != nil {
+			return errors.New("OnFrame and a session: there all that comes unasked is given to Session.OnMessage, so set that instead")
+		}
+		if err := o.Session.validate(); err != nil {
+			return err
+		}
 	}
 	if o.Heartbeat.Interval > 0 {
 		if err := o.Heartbeat.Validate(); err != nil {
@@ -165,7 +182,11 @@ func (c *Client) prepare() error {
 		}
 		c.opt.Dial = c.opt.dialer().DialContext
 	}
-	decoder, err := wire.GOPR.NewDecoder(wire.Rules{MaxPayload: c.opt.MaxPayload})
+	payload := c.opt.MaxPayload
+	if c.opt.Session != nil {
+		payload = min(payload+maxOverhead, wire.MaxPayload)
+	}
+	decoder, err := wire.GOPR.NewDecoder(wire.Rules{MaxPayload: payload})
 	if err != nil {
 		return err
 	}

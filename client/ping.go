@@ -29,7 +29,7 @@ func (c *Client) Ping(ctx context.Context) (time.Duration, error) {
 	sent := time.Now()
 	var buf [wire.HeaderLen + wire.PingLen]byte
 	payload := wire.AppendPing(buf[:0], wire.Ping{Seq: seq, Time: sent.UnixNano()})[wire.HeaderLen:]
-	if err := l.putWait(ctx, wire.CmdPing, wire.FlagReq, payload, nil); err != nil {
+	if err := l.putWait(ctx, wire.CmdPing, wire.FlagReq, 0, payload, nil); err != nil {
 		return 0, err
 	}
 	select {

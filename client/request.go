@@ -28,6 +28,11 @@ func (c *Client) RequestFlag(ctx context.Context, cmd, flag uint8, payload []byt
 	if err := checkPayload(payload); err != nil {
 		return wire.Frame{}, err
 	}
+	if c.session != nil {
+		if err := checkExtended(cmd, flag); err != nil {
+			return wire.Frame{}, err
+		}
+	}
 	l, err := c.current()
 	if err != nil {
 		return wire.Frame{}, err
@@ -40,7 +45,10 @@ func (c *Client) RequestFlag(ctx context.Context, cmd, flag uint8, payload []byt
 		return wire.Frame{}, notSent(ctx.Err())
 	}
 	asked := &call{done: make(chan struct{})}
-	if err := l.putWait(ctx, cmd, flag|wire.FlagReq, payload, asked); err != nil {
+	if c.session != nil {
+		asked.id = c.session.askID()
+	}
+	if err := l.putWait(ctx, cmd, flag|wire.FlagReq, asked.id, payload, asked); err != nil {
 		<-l.places
 		return wire.Frame{}, err
 	}
@@ -58,6 +66,7 @@ func (c *Client) RequestFlag(ctx context.Context, cmd, flag uint8, payload []byt
 // call is a request on its way. Between put and its answer it stands in link.calls, where it keeps its place
 // also when nobody waits for it any more: the answer will come.
 type call struct {
+	id     uint32        // that its answer bears; 0: its answer is known by its place
 	done   chan struct{} // closed when answer or err is there
 	answer wire.Frame
 	err    error
@@ -90,6 +99,48 @@ func (l *link) answer(f *wire.Frame) {
 	oldest.answer.Raw = bytes.Clone(f.Raw)
 	oldest.answer.Payload = oldest.answer.Raw[wire.HeaderLen:]
 	close(oldest.done)
+}
+
+// answerTo gives an answer to the request whose id it bears. One that bears another's is to a request of a connection before this one: its asker was told that it is lost.
+func (l *link) answerTo(id uint32, f *wire.Frame, payload []byte) {
+	if asked := l.answered(id); asked != nil {
+		asked.answer = wire.Frame{Version: f.Version, Cmd: f.Cmd, Flag: wire.FlagRsp, Raw: bytes.Clone(f.Raw)}
+		asked.answer.Payload = bytes.Clone(payload)
+		close(asked.done)
+	}
+}
+
+// failCall tells a request that the gateway has failed it. false: there is no such request.
+func (l *link) failCall(e *wire.ErrorFrame) bool {
+	l.mu.Lock()
+	_, ours := l.asked[e.ID]
+	l.mu.Unlock()
+	if asked := l.answered(e.ID); asked != nil {
+		if asked.err = e; e.Code == wire.ErrorLost {
+			asked.err = lost(e)
+		}
+		close(asked.done)
+	}
+	return ours
+}
+
+// answered takes a request out that is answered. nil: there is none, or nobody waits for it any more.
+func (l *link) answered(id uint32) *call {
+	l.mu.Lock()
+	asked := l.asked[id]
+	if asked == nil {
+		l.mu.Unlock()
+		return nil
+	}
+	delete(l.asked, id)
+	gone := asked.gone
+	asked.told = !gone
+	l.mu.Unlock()
+	<-l.places
+	if gone {
+		return nil
+	}
+	return asked
 }
 
 // abandon leaves a request without anybody who waits. It returns false where it is too late for that: the

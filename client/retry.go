@@ -168,6 +168,29 @@ func (s *Retry) Down(now time.Time) (wait time.Duration, paused bool) {
 	return s.waitFrom(now, s.nextBackoff()), false
 }
 
+// Told notes that the connection ended, or was refused, as its peer wanted it so,
+// who also said when to come back: exactly then, without jitter, for the peer has
+// spread its clients. It is no failure.
+func (s *Retry) Told(now time.Time, wait time.Duration) time.Duration {
+	s.upSince = time.Time{}
+	if s.settings.Strategy == NoReconnect {
+		wait = never
+	}
+	s.nextAt = now.Add(wait)
+	return wait
+}
+
+// Rest notes that the connection ended in a way that is not to be answered by
+// coming back soon, and returns the wait: a Pause.
+func (s *Retry) Rest(now time.Time) time.Duration {
+	s.upSince = time.Time{}
+	if s.settings.Strategy == NoReconnect {
+		s.nextAt = now.Add(never)
+		return never
+	}
+	return s.waitFrom(now, s.settings.Pause)
+}
+
 // Failures is how many failures there were in a row since the last connection
 // that stayed up for Stable, and ended. Pauses do not start it over.
 func (s *Retry) Failures() int { return s.failures }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
 // run keeps the Client connected until its life ends, and returns why it did. l is the first connection where
@@ -46,9 +48,19 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
+	var welcome *wire.Welcome
+	if c.session != nil {
+		if welcome, err = c.session.begin(ctx, nc); err != nil {
+			nc.Close()
+			return nil, err
+		}
+	}
 	c.retry.Up(time.Now())
 	c.connects++
-	l := newLink(c, nc)
+	l := newLink(c, nc, welcome)
+	if c.session != nil {
+		c.session.attach(l, welcome)
+	}
 	change := c.publish(Status{State: Connected}, l)
 	c.opt.Logger.Info("connected", "addr", c.addr, "remote", nc.RemoteAddr(), "connects", c.connects)
 	c.tell(change)
@@ -59,7 +71,7 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 func (c *Client) tryConnect() *link {
 	l, err := c.connect(c.life)
 	if err != nil && c.life.Err() == nil {
-		wait, paused := c.retry.Failed(time.Now())
+		wait, paused := c.next(c.retry.Failed, err)
 		change := c.publish(c.waiting(err, paused), nil)
 		c.opt.Logger.Warn("dial failed", "addr", c.addr, "error", err, "failures", c.retry.Failures(), "next_dial_in", wait, "paused", paused)
 		c.tell(change)
@@ -70,13 +82,16 @@ func (c *Client) tryConnect() *link {
 // lost notes the end of a connection as soon as it is decided: first the state changes, so that who is told
 // that a request failed, or cannot send, does not find the Client connected still.
 func (c *Client) lost(l *link, cause error) {
+	if c.session != nil {
+		c.session.detach(l)
+	}
 	if c.life.Err() != nil {
 		change := c.publish(Status{State: Closed, LastErr: ended(c.life)}, nil)
 		l.end(cause)
 		c.tell(change)
 		return
 	}
-	wait, paused := c.retry.Down(time.Now())
+	wait, paused := c.next(c.retry.Down, cause)
 	change := c.publish(c.waiting(cause, paused), nil)
 	l.end(cause)
 	c.opt.Logger.Warn("connection lost", "addr", c.addr, "error", cause, "failures", c.retry.Failures(), "next_dial_in", wait, "paused", paused)
@@ -112,4 +127,17 @@ func ended(life context.Context) error {
 		return ErrClosed
 	}
 	return fmt.Errorf("%w: %w", ErrClosed, cause)
+}
+
+// next notes a failure, or the end of a connection, and returns how long to wait before the next dial, and whether that is a pause. What the peer says of it counts more.
+func (c *Client) next(failed func(time.Time) (time.Duration, bool), err error) (wait time.Duration, paused bool) {
+	var away *GoAwayError
+	switch {
+	case !errors.As(err, &away):
+	case away.resting():
+		return c.retry.Rest(time.Now()), true
+	case away.After > 0:
+		return c.retry.Told(time.Now(), min(away.After, MaxGoAway)), false
+	}
+	return failed(time.Now())
 }

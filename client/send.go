@@ -21,29 +21,34 @@ import (
 // tell. An error says that it was not sent: [ErrNotConnected], the error of ctx, or a frame that
 // cannot be (a payload longer than 65535 bytes is a *[wire.FieldError]).
 func (c *Client) Send(ctx context.Context, cmd, flag uint8, payload []byte) error {
-	l, err := c.sender(flag, payload)
+	l, err := c.sender(cmd, flag, payload)
 	if err != nil {
 		return err
 	}
-	return l.putWait(ctx, cmd, flag, payload, nil)
+	return l.putWait(ctx, cmd, flag, 0, payload, nil)
 }
 
 // TrySend is Send that never waits: it returns [ErrFull] instead. It may be called from
 // [Options.OnFrame].
 func (c *Client) TrySend(cmd, flag uint8, payload []byte) error {
-	l, err := c.sender(flag, payload)
+	l, err := c.sender(cmd, flag, payload)
 	if err != nil {
 		return err
 	}
-	return l.put(cmd, flag, payload, nil)
+	return l.put(cmd, flag, 0, payload, nil)
 }
 
 var errAsks = errors.New("a frame with flag 0x01 asks for an answer: use Request")
 
 // sender returns the connection to send such a frame on.
-func (c *Client) sender(flag uint8, payload []byte) (*link, error) {
+func (c *Client) sender(cmd, flag uint8, payload []byte) (*link, error) {
 	if flag&wire.FlagReq != 0 {
 		return nil, errAsks
+	}
+	if c.session != nil {
+		if err := checkExtended(cmd, flag); err != nil {
+			return nil, err
+		}
 	}
 	if err := checkPayload(payload); err != nil {
 		return nil, err
@@ -59,12 +64,12 @@ func checkPayload(payload []byte) error {
 }
 
 // putWait is put that waits for room.
-func (l *link) putWait(ctx context.Context, cmd, flag uint8, payload []byte, asks *call) error {
+func (l *link) putWait(ctx context.Context, cmd, flag uint8, id uint32, payload []byte, asks *call) error {
 	if err := ctx.Err(); err != nil {
 		return notSent(err)
 	}
 	for {
-		err := l.put(cmd, flag, payload, asks)
+		err := l.put(cmd, flag, id, payload, asks)
 		if !errors.Is(err, ErrFull) {
 			return err
 		}
@@ -88,11 +93,18 @@ func (l *link) putWait(ctx context.Context, cmd, flag uint8, payload []byte, ask
 func notSent(err error) error { return fmt.Errorf("not sent: %w", err) }
 
 // put sends a frame, and in the same order remembers the call that it asks for; asks may be nil. An error says that nothing
-// was sent. From then on the call is told by its answer, or by end.
-func (l *link) put(cmd, flag uint8, payload []byte, asks *call) error {
+// was sent. From then on the call is told by its answer, or by end. id is of frames that have one, where there is a session; else 0.
+func (l *link) put(cmd, flag uint8, id uint32, payload []byte, asks *call) (err error) {
 	b := scratch.Get().(*[]byte)
-	*b = wire.AppendFrame((*b)[:0], cmd, flag, payload)
-	err := l.enqueue(*b, asks)
+	if l.session != nil && cmd >= wire.CmdApp {
+		e := wire.Ext{Flag: flag, CRC: l.crc, ID: id, Payload: payload}
+		*b, err = wire.AppendExt((*b)[:0], cmd, &e)
+	} else {
+		*b = wire.AppendFrame((*b)[:0], cmd, flag, payload)
+	}
+	if err == nil {
+		err = l.enqueue(*b, asks)
+	}
 	scratch.Put(b)
 	if err == nil {
 		// A lone request must not wait for anybody. Of many, each waits for the others that are about to be sent: a system call less
@@ -116,7 +128,11 @@ func (l *link) enqueue(frame []byte, asks *call) error {
 	if err != nil {
 		return notConnected(err)
 	}
-	if asks != nil {
+	switch {
+	case asks == nil:
+	case asks.id != 0:
+		l.asked[asks.id] = asks
+	default:
 		l.calls = append(l.calls, asks)
 	}
 	if full { // and the Drained that ends it waits for l.mu, if it comes already
@@ -128,10 +144,13 @@ func (l *link) enqueue(frame []byte, asks *call) error {
 // Drained is called when the peer has read enough of what was unsent.
 func (l *link) Drained() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.room != nil {
 		close(l.room)
 		l.room = nil
+	}
+	l.mu.Unlock()
+	if l.session != nil {
+		l.session.flushed()
 	}
 }
 

@@ -72,6 +72,8 @@ type Status struct {
 	RTT time.Duration
 	// Unsent is how many bytes the network has not taken yet.
 	Unsent int
+	// Session is what is known of the session; the zero value where there is none.
+	Session SessionStatus
 	// Inflight is how many requests of this connection are without an answer, also those that
 	// nobody waits for any more.
 	Inflight int
@@ -126,6 +128,9 @@ func (c *Client) Status() Status {
 	s := m.status
 	if m.link != nil {
 		m.link.status(&s)
+	}
+	if c.session != nil {
+		s.Session = c.session.status()
 	}
 	return s
 }
