@@ -15,7 +15,7 @@
 //	ping.go    ping: round trips; ping_format.go: to peers that speak another format than GOPR
 //	send.go    send: one frame and its answer
 //	echo.go    echo: a backend that answers; echo_conn.go: one connection of it
-//	decode.go  decode: a stream's frames; frames.go reads them, printer.go prints them
+//	decode.go  decode: a stream's frames; frames.go reads them, printer.go prints them; extended.go, extended_text.go: those of extended connections
 //	bench.go   bench: load; load.go: all connections, stream.go: one, report.go: what is printed
 //
 //	dissector.go  dissector: a format as Lua for Wireshark, by dissector.lua.tmpl; dissector_view.go: what
@@ -162,6 +162,7 @@ Exits with 0 if the whole stream is good, with 1 if not.`,
 	}
 	runs(cmd, &a.file, "", func(ctx context.Context, std stdio) (int, error) { return decode(ctx, a, std) })
 	cmd.Flags().StringVar(&a.hex, "hex", "", "the stream itself, in hexadecimal")
+	cmd.Flags().BoolVar(&a.extended, "extended", false, "HELLO was said before the stream begins; else from the first HELLO or WELCOME on")
 	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON, one object a line, with whole payloads")
 	cmd.Flags().StringVar(&a.onInvalid, "on-invalid", "close", "what to do at a wrong frame: close, or drop it and go on as a gateway would")
 	cmd.Flags().StringVar(&a.versions, "versions", "", "the versions accepted; none given: those of the format, of gopr 1")

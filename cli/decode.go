@@ -21,6 +21,8 @@ type decodeArgs struct {
 	hex  string // the stream itself; "": read file
 	json bool
 
+	extended bool // HELLO has been said before the stream begins
+
 	// What a receiver would accept, as in the handler's configuration.
 	versions   string // "": those of the format
 	commands   string // "": all
@@ -48,11 +50,15 @@ func decode(ctx context.Context, a decodeArgs, std stdio) (int, error) {
 	}
 	defer in.Close()
 
+	if a.extended && f != wire.GOPR {
+		return exitUsage, fmt.Errorf("--extended --format %s: extended connections are GOPR's alone", f.Name())
+	}
 	out := bufio.NewWriterSize(std.out, 64<<10)
 	d := &decoding{
 		frames: newFormatReader(flushFirst{in, out}, dec, f),
 		drop:   a.onInvalid == "drop",
-		print:  printer{out: out, err: std.err, text: newFrameText(f), json: a.json},
+		gopr:   f == wire.GOPR,
+		print:  printer{out: out, err: std.err, text: newFrameText(f), json: a.json, extended: a.extended},
 	}
 	code, err := d.run()
 	if ctx.Err() != nil {
@@ -134,6 +140,7 @@ func (r flushFirst) Read(p []byte) (int, error) {
 type decoding struct {
 	frames *frameReader
 	drop   bool
+	gopr   bool // HELLO means something
 	print  printer
 
 	good     int64 // frames printed
@@ -149,9 +156,10 @@ func (d *decoding) run() (int, error) {
 		var reject *wire.RejectError
 		switch {
 		case err == nil:
-			d.good++
 			d.searched = 0
-			d.print.frame(d.frames.frame, &f)
+			if more, err := d.frame(&f); !more {
+				return exitNo, err
+			}
 		case errors.As(err, &reject):
 			if more, err := d.reject(reject); !more {
 				return exitNo, err
@@ -160,6 +168,36 @@ func (d *decoding) run() (int, error) {
 			return d.end(err)
 		}
 	}
+}
+
+// frame prints a frame; but one that is wrong on an extended connection is rejected as a whole.
+func (d *decoding) frame(f *wire.Frame) (more bool, err error) {
+	d.print.extended = d.print.extended || d.gopr && opensExtended(f)
+	if d.print.extended {
+		if err := checkExtended(f); err != nil {
+			return d.rejectWhole(err, len(f.Raw))
+		}
+	}
+	d.good++
+	d.print.frame(d.frames.frame, f)
+	return true, nil
+}
+
+// rejectWhole notes a frame that has been read and is wrong all the same.
+func (d *decoding) rejectWhole(err error, size int) (more bool, _ error) {
+	var r *wire.RejectError
+	if !errors.As(err, &r) {
+		return false, err
+	}
+	d.print.reject(d.frames.frame, r)
+	wrong := errors.New(describeReject(d.frames.frame, r))
+	if !d.drop {
+		return false, wrong
+	}
+	d.rejected++
+	d.frames.skipped += int64(size)
+	d.print.dropped(wrong)
+	return true, nil
 }
 
 // reject notes a wrong frame. more says whether to go on behind it; else err says what is wrong.

@@ -41,6 +41,9 @@ func TestDecodeGolden(t *testing.T) {
 		{"drop", func(a *decodeArgs) { a.onInvalid = "drop"; a.commands = "0x10" }},
 		{"drop_false_magic", func(a *decodeArgs) { a.onInvalid = "drop" }},
 		{"drop_length", func(a *decodeArgs) { a.onInvalid = "drop"; a.maxPayload = 16 }},
+		{"extended", func(*decodeArgs) {}},
+		{"extended_bad", func(*decodeArgs) {}},
+		{"extended_flag", func(a *decodeArgs) { a.extended, a.onInvalid = true, "drop" }},
 		{"drop_cut", func(a *decodeArgs) { a.onInvalid = "drop" }},
 	}
 	for _, tt := range tests {
@@ -155,6 +158,7 @@ func TestDecodeArguments(t *testing.T) {
 	}{
 		{"a file that is not there", func(a *decodeArgs) { a.file = "testdata/none" }, "open testdata/none: no such file or directory"},
 		{"a directory", func(a *decodeArgs) { a.file = "testdata" }, "reading the stream: read testdata: is a directory"},
+		{"extended, of another format", func(a *decodeArgs) { a.extended, a.format = true, "mc" }, "--extended --format mc: extended connections are GOPR's alone"},
 		{"hex and a file", func(a *decodeArgs) { a.hex, a.file = "00", "f" }, "--hex and the file f: give one of them"},
 		{"wrong hex", func(a *decodeArgs) { a.hex = "4z" }, "hex: 'z' is no hexadecimal digit"},
 		{"on-invalid", func(a *decodeArgs) { a.onInvalid = "ignore" }, "--on-invalid ignore: want close, to end at the first wrong frame, or drop"},

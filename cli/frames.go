@@ -154,6 +154,9 @@ func describeReject(at int64, r *wire.RejectError) string {
 	case wire.ReasonChecksum:
 		got, want = fmt.Sprintf("0x%X", r.Got), fmt.Sprintf("0x%X", r.Want)
 	case wire.ReasonMalformed:
+		if r.Got == r.Want { // what came is more than a byte
+			return fmt.Sprintf("byte %d: %v: not what an extended connection has (in the frame that begins at byte %d)", at+int64(r.Offset), r.Reason, at)
+		}
 		got, want = fmt.Sprintf("0x%02X", r.Got), fmt.Sprintf("0x%02X", r.Want)
 	case wire.ReasonCommand:
 		got, want = fmt.Sprintf("0x%02X", r.Got), "one on the allow-list"

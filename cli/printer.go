@@ -18,6 +18,8 @@ type printer struct {
 	text *frameText
 	json bool
 	line []byte
+
+	extended bool // the connection is: HELLO has been said
 }
 
 // A frameLine is a line of `decode --json`: a frame, or why there is none at this byte. The first fields
@@ -37,6 +39,8 @@ type frameJSON struct {
 	Length  int     `json:"length"`
 	Payload string  `json:"payload"`        // hexadecimal
 	Text    string  `json:"text,omitempty"` // where the payload is printable
+
+	Extended *extendedJSON `json:"extended,omitempty"` // on an extended connection, of all but heartbeats
 }
 
 // rejectJSON has the names of the test vectors in wire/testdata, but for the byte, which is counted from the
@@ -68,6 +72,13 @@ func newFrameJSON(f *wire.Frame) *frameJSON {
 func (p *printer) frame(at int64, f *wire.Frame) {
 	if p.json {
 		j := newFrameJSON(f)
+		if p.extended {
+			shown := masked(f)
+			j.Payload, j.Extended = hex.EncodeToString(shown), newExtendedJSON(f)
+			if !printable(shown) {
+				j.Text = ""
+			}
+		}
 		if id, ok := p.text.format.ID(f); ok {
 			j.ID = &id
 		}
@@ -75,7 +86,12 @@ func (p *printer) frame(at int64, f *wire.Frame) {
 		return
 	}
 	p.line = fmt.Appendf(p.line[:0], "%8d  ", at)
-	p.line = append(p.text.append(p.line, f), '\n')
+	if p.extended {
+		p.line = appendExtended(p.line, f)
+	} else {
+		p.line = p.text.append(p.line, f)
+	}
+	p.line = append(p.line, '\n')
 	_, _ = p.out.Write(p.line)
 }
 
