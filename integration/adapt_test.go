@@ -17,6 +17,7 @@ import (
 	_ "github.com/mholt/caddy-l4/modules/l4close"
 	_ "github.com/mholt/caddy-l4/modules/l4tls"
 
+	_ "github.com/caddy-gopr/caddy-gopr/authenticate"
 	"github.com/caddy-gopr/caddy-gopr/gateway"
 	"github.com/caddy-gopr/caddy-gopr/handler"
 	"github.com/caddy-gopr/caddy-gopr/matcher"

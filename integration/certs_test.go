@@ -15,12 +15,19 @@ import (
 	"time"
 )
 
-var certFile = regexp.MustCompile(`/etc/caddy/[\w-]+\.(crt|key)\b`)
+var (
+	certFile = regexp.MustCompile(`/etc/caddy/[\w-]+\.(crt|key)\b`)
+	// devicesFile is a file of clients, for authenticate static.
+	devicesFile = regexp.MustCompile(`/etc/caddy/devices\b[^-.]`)
+)
 
-// withCerts returns a configuration in which the certificates and keys under /etc/caddy are files that are there: with them it can be provisioned.
+// devices is what such a file has.
+const devices = "thermometer-17:$2a$10$.Dm2nb21qaQYeXcS2KN4tu1ONd8/GXeUmosSBdoocElY6AnaVZ5jm\n"
+
+// withCerts returns a configuration in which the certificates, keys and clients under /etc/caddy are files that are there: with them it can be provisioned.
 func withCerts(t *testing.T, config string) string {
 	t.Helper()
-	if !certFile.MatchString(config) {
+	if !certFile.MatchString(config) && !devicesFile.MatchString(config) {
 		return config
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -37,6 +44,9 @@ func withCerts(t *testing.T, config string) string {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "devices"), []byte(devices), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range certFile.FindAllString(config, -1) {
 		block := &pem.Block{Type: "CERTIFICATE", Bytes: cert}
 		if strings.HasSuffix(name, ".key") {

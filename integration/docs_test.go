@@ -283,6 +283,7 @@ func TestDocsComplete(t *testing.T) {
 		page, form   string
 	}{
 		{"option", "handler/config*.go", regexp.MustCompile(`json:"([a-z_]+)`), "docs/configuration.md", "[`\"]%s\\b"},
+		{"option", "authenticate/*.go", regexp.MustCompile(`json:"([a-z_0-9]+)`), "docs/authenticate.md", "[`\"]%s\\b"},
 		{"option", "gateway/memory_config.go", regexp.MustCompile(`json:"([a-z_]+)`), "docs/configuration.md", "`%s\\b"},
 		{"option", "matcher/matcher.go", regexp.MustCompile(`json:"([a-z_]+)`), "docs/modules/matcher-gopr.md", "`%s`"},
 		{"placeholder", "matcher/matcher.go", regexp.MustCompile(`repl\.Set\("([a-z0-9.]+)"`), "docs/modules/matcher-gopr.md", `\{%s\}`},
