@@ -170,10 +170,15 @@ func (v *Service) alter(ctx context.Context, b queue.Box, change func(*box) queu
 	}
 	s.flow(b.Direction).change(change(&s.flow(b.Direction).box))
 	quiet := make(chan struct{})
-	s.quiet = append(s.quiet, quiet)
+	s.altered = append(s.altered, quiet)
 	s.unlock()
 	select {
 	case <-quiet:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.lost {
+			return session.ErrOwned
+		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -195,7 +195,7 @@ func (b *batch) done(r queue.Result) {
 	case r.Err == nil:
 		s.took(b, r)
 	case errors.Is(r.Err, queue.ErrFenced):
-		s.lose()
+		s.lose(ErrTaken)
 	default:
 		b.failed = true
 		s.breaks()
@@ -244,7 +244,7 @@ func (s *Session) mend() {
 		case err == nil:
 			s.reconcile(up, down, false)
 		case errors.Is(err, queue.ErrFenced):
-			s.lose()
+			s.lose(ErrTaken)
 		default:
 			s.breaks()
 		}

@@ -18,13 +18,12 @@ func (s *Session) Attach(c Client, w *Welcome) bool {
 	if s.gone || s.turn != w.turn || s.cl != nil {
 		return false
 	}
-	set := s.v.set()
-	s.cl, s.caps, s.clientFull, s.clientHeld = c, w.Granted, false, false
+	s.cl, s.caps, s.window, s.clientFull, s.clientHeld = c, w.Granted, w.window, false, false
 	s.in = qos.NewReceiver(s.up.info.Last)
 	s.parkAt, s.shy = 0, true
 	s.touchAt = s.v.now() + moment(s.touchEvery())
 	if s.caps&wire.CapQoS != 0 {
-		s.down.begin(set.limits(w.window))
+		s.down.begin(s.v.set().limits(w.window))
 	}
 	return true
 }
@@ -152,7 +151,7 @@ func (s *Session) takeMessage(f *wire.Frame) error {
 	id, verdict := s.in.Take(e.ID, e.Dup)
 	switch verdict {
 	case qos.New:
-		if n, _ := s.up.pending(); n >= s.v.set().Inflight {
+		if n, _ := s.up.pending(); n >= int(s.window) {
 			return errInflight
 		}
 		s.up.put(s.v.message(id, uint8(f.Cmd), e.Flag, e.QoS, bytes.Clone(e.Payload)), receipt{e.ID, e.QoS})
@@ -180,7 +179,9 @@ func (s *Session) tookUp(b *batch, r queue.Result, last uint64) {
 		}
 	}
 	s.in.Safe(r.Box.Last)
-	s.up.add(b.Ops, r.Stored, last, r.Dropped)
+	if s.sends(queue.Up) {
+		s.up.add(b.Ops, r.Stored, last, r.Dropped)
+	}
 	s.v.count.taken[queue.Up].Add(uint64(r.Stored))
 	refused := len(b.owed) - r.Stored
 	if refused <= 0 {

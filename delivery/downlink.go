@@ -114,7 +114,9 @@ func (s *Session) tookDown(b *batch, r queue.Result, last uint64) {
 	if s.hop != nil {
 		s.hop.in.Safe(r.Box.Seen)
 	}
-	s.down.add(b.Ops, r.Stored, last, r.Dropped)
+	if s.sends(queue.Down) {
+		s.down.add(b.Ops, r.Stored, last, r.Dropped)
+	}
 	s.v.count.taken[queue.Down].Add(uint64(r.Stored))
 	if r.Stored < len(b.owed) {
 		s.refusedAt = s.v.now() + moment(refusedFor)

@@ -91,6 +91,12 @@ func (v *Service) resumed(ctx context.Context, h *Hello, next session.Token) (*S
 	if err != nil {
 		return nil, v.unavailable(err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending {
+		v.count.hello("unknown")
+		return nil, nil // it has said BYE, and lives for what it had said before
+	}
 	return s, nil
 }
 

@@ -88,17 +88,18 @@ func (s *Session) endClient(err error) {
 }
 
 // lose notes that the session has another owner: nothing is written any more, to nobody. s.mu is held.
-func (s *Session) lose() {
+func (s *Session) lose(cause error) {
 	if s.gone {
 		return
 	}
 	s.v.count.fenced.Add(1)
 	s.ending = false
-	s.drop(ErrTaken)
+	s.drop(cause)
 }
 
 // drop has the session leave as it is. s.mu is held.
 func (s *Session) drop(cause error) {
+	s.lost = true
 	giveBack(&s.toClient)
 	giveBack(&s.toLink)
 	if c := s.cl; c != nil {
@@ -120,10 +121,8 @@ func (s *Session) leave() {
 	s.down.stop()
 	s.up.stop()
 	giveBack(&s.loose)
-	for _, c := range s.quiet {
-		close(c)
-	}
-	s.quiet = nil
+	release(&s.quiet)
+	release(&s.altered)
 	s.v.alarms.drop(s)
 	s.later(func() { s.v.remove(s) })
 	if s.ending {
@@ -201,12 +200,20 @@ func (s *Session) told(fence uint64, err error) {
 	if err == nil {
 		return
 	}
+	cause := ErrTaken
+	if errors.Is(err, session.ErrFenced) {
+		ctx, cancel := s.v.storeContext()
+		defer cancel()
+		if _, err := s.records.Find(ctx, s.id); errors.Is(err, session.ErrUnknown) {
+			cause = ErrExpired
+		}
+	}
 	s.mu.Lock()
 	defer s.unlock()
 	switch {
 	case s.gone || s.fence != fence || s.frozen:
-	case errors.Is(err, session.ErrFenced), errors.Is(err, session.ErrUnknown):
-		s.lose()
+	case errors.Is(err, session.ErrFenced):
+		s.lose(cause)
 	default:
 		s.touchAt = s.v.now() + moment(touchAgain)
 	}

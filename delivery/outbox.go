@@ -110,6 +110,9 @@ func (s *Session) readBack(d queue.Direction, now moment) {
 			s.readAt = s.v.now() + moment(readAgain)
 		default:
 			f.took(list, upTo)
+			if d == queue.Up && len(list) == 0 && s.clear() {
+				f.change(queue.Op{Kind: queue.RemoveThrough, ID: f.fed}) // all has expired: the account of the box is from before
+			}
 		}
 	})
 }
@@ -126,4 +129,12 @@ func (s *Session) sends(d queue.Direction) bool {
 		return s.ready() && s.up.relay != nil
 	}
 	return s.ready()
+}
+
+// clear says whether the backend has proved all that it was sent.
+func (s *Session) clear() bool {
+	if s.up.relay != nil && s.up.relay.sender.InFlight() > 0 || s.proof != nil || len(s.up.ready) > 0 {
+		return false
+	}
+	return s.up.info.Messages > s.up.info.Failed
 }

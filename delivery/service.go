@@ -179,7 +179,7 @@ func (v *Service) taken(_ string, id session.ID, fence uint64) {
 	s.mu.Lock()
 	defer s.unlock()
 	if s.fence < fence && !s.frozen {
-		s.lose()
+		s.lose(ErrTaken)
 	}
 }
 

@@ -35,6 +35,7 @@ type Session struct {
 	clientFull bool            // it does not take more
 	clientHeld bool            // it is not read from
 	caps       wire.Capability // its own
+	window     uint16          // how many messages it may have in flight
 	in         qos.Receiver    // of what it sends
 	from       upstream.Client // who it is to backends
 	asks       []ask           // its requests that the backend has not answered, in order
@@ -62,7 +63,9 @@ type life struct {
 	broken  bool            // the store has failed, and is to be asked what it knows
 	shy     bool            // its client has not shown yet that it has its token
 	closing bool            // the service ends
-	quiet   []chan struct{} // closed when no batch is with the store, and, unless the session is frozen, none is to be
+	quiet   []chan struct{} // closed when no batch is with the store, nor is to be while it is frozen or the store fails
+	altered []chan struct{} // closed when all changes are safe, or the session has left
+	lost    bool            // it has left with changes that are not stored
 
 	wait      time.Duration // before the store is asked, the last time
 	leaseWait time.Duration // before a lease is taken, the last time
@@ -126,15 +129,25 @@ func (s *Session) step() {
 	s.v.alarms.set(s, s.next())
 }
 
-// calm tells who waits for it that nothing is with the stores.
+// calm tells those who wait for it that the stores have what they are to have.
 func (s *Session) calm() {
-	if len(s.quiet) == 0 || !s.up.quiet() || !s.down.quiet() || !s.frozen && !s.broken && (s.up.next != nil || s.down.next != nil && s.refusedAt == 0) {
+	if !s.up.quiet() || !s.down.quiet() {
 		return
 	}
-	for _, c := range s.quiet {
+	all := s.up.next == nil && s.up.busy == nil && s.down.busy == nil && (s.down.next == nil || s.refusedAt != 0)
+	if all || s.frozen || s.closing && s.broken {
+		release(&s.quiet)
+	}
+	if all {
+		release(&s.altered)
+	}
+}
+
+func release(waiting *[]chan struct{}) {
+	for _, c := range *waiting {
 		close(c)
 	}
-	s.quiet = nil
+	*waiting = nil
 }
 
 // flush writes what was gathered for the client and for the backend.

@@ -13,6 +13,7 @@ import (
 
 func TestUplink(t *testing.T) {
 	inWorld(t, Settings{}, func(w *world) {
+		t := w.t
 		d := w.hello("c", nil)
 		d.must(publish(1, 1, "a"), publish(2, 2, "b"), publish(3, 1, "c"))
 		wants(t, "client", d.got(), "ack 1", "rec 2", "ack 3")
@@ -31,6 +32,7 @@ func TestUplink(t *testing.T) {
 
 func TestDownlink(t *testing.T) {
 	inWorld(t, Settings{}, func(w *world) {
+		t := w.t
 		d := w.hello("c", nil)
 		w.backend.push(0, "a", "b")
 		w.backend.push(wire.FlagQoS2, "c")
@@ -47,6 +49,7 @@ func TestDownlink(t *testing.T) {
 
 func TestRequests(t *testing.T) {
 	inWorld(t, Settings{}, func(w *world) {
+		t := w.t
 		d := w.hello("c", nil)
 		req := func(id uint32, qos uint8, text string) []byte {
 			b, _ := wire.AppendExt(nil, app, &wire.Ext{QoS: qos, Flag: wire.FlagReq, ID: id, Payload: []byte(text)})
@@ -71,6 +74,7 @@ func TestRequests(t *testing.T) {
 
 func TestBackendAway(t *testing.T) {
 	inWorld(t, Settings{}, func(w *world) {
+		t := w.t
 		d := w.hello("c", nil)
 		w.backend.mute.Store(true)
 		d.must(publish(1, 1, "a"), publish(2, 1, "b"))
@@ -91,6 +95,7 @@ func TestBackendAway(t *testing.T) {
 
 func TestPark(t *testing.T) {
 	inWorld(t, Settings{}, func(w *world) {
+		t := w.t
 		d := w.hello("c", nil)
 		d.must(publish(1, 1, "a"))
 		d.got()
@@ -126,6 +131,7 @@ func TestPark(t *testing.T) {
 
 func TestTakeover(t *testing.T) {
 	inWorld(t, Settings{}, func(w *world) {
+		t := w.t
 		d := w.hello("c", nil)
 		d.must(publish(1, 1, "a"))
 		e := w.hello("c", d)
@@ -147,6 +153,7 @@ func TestTakeover(t *testing.T) {
 // A gateway that dies without a word: what it acknowledged arrives all the same, whether its client comes back or not.
 func TestCrash(t *testing.T) {
 	inWorld(t, Settings{}, func(w *world) {
+		t := w.t
 		w.backend.away()
 		d := w.hello("c", nil)
 		d.must(publish(1, 1, "a"), publish(2, 2, "b"))
@@ -170,6 +177,7 @@ func TestCrash(t *testing.T) {
 // A client that has lost its token gets another session: what the first has taken arrives before the first ends.
 func TestReplaced(t *testing.T) {
 	inWorld(t, Settings{}, func(w *world) {
+		t := w.t
 		w.backend.away()
 		d := w.hello("c", nil)
 		d.must(publish(1, 1, "a"))
