@@ -27,7 +27,7 @@ func (c *goroutineConn) Flush(atOnce bool) {
 		return // who is busy sends this, too
 	}
 	c.seize()
-	if !atOnce || c.raw == nil {
+	if !atOnce || c.raw == nil && !c.below.takes(len(*c.out)) {
 		go func() {
 			runtime.Gosched()
 			c.writeOut()

@@ -12,6 +12,7 @@ type goroutineConn struct {
 	// Set by New, never changed.
 	nc    net.Conn
 	raw   syscall.RawConn // nil where the connection can't be asked whether it is readable
+	below below           // where raw is nil
 	logic Logic
 
 	opt options
@@ -69,6 +70,9 @@ func newGoroutineConn(nc net.Conn, opt *Options, l Logic) *goroutineConn {
 			c.onReadable = c.readable
 			c.onWritable = c.writable
 		}
+	}
+	if c.raw == nil {
+		c.below.lookBelow(nc)
 	}
 	return c
 }

@@ -15,6 +15,7 @@
 //	read.go        reading a plain TCP connection only when it is readable, into a borrowed buffer
 //	read_any.go    reading any other connection (TLS, pipes) into a small buffer that grows and shrinks with use
 //	write.go       writing: at once if the socket takes it, else by a writer that lives while bytes are left
+//	below.go       writing at once where layers such as TLS lie on the socket; room_linux.go, whether it has room
 //	append.go      writing in two steps, so that many writers share one system call
 //	close.go       last words, and the end
 //

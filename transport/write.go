@@ -18,7 +18,7 @@ func (c *goroutineConn) Write(b []byte) (full bool, err error) {
 	if len(b) == 0 {
 		return c.full, nil
 	}
-	if c.busy || c.raw == nil || c.out != nil { // what was appended goes first
+	if c.busy || c.out != nil || c.raw == nil && !c.below.takes(len(b)) { // what was appended goes first
 		c.add(b)
 		if !c.busy {
 			c.seize()
@@ -78,6 +78,9 @@ func (c *goroutineConn) yield() {
 
 // try writes b without blocking and returns what is left. c.mu is held, and given up during the system call: others append meanwhile.
 func (c *goroutineConn) try(b []byte) (rest []byte, err error) {
+	if c.raw == nil {
+		return c.tryBelow(b)
+	}
 	c.wbuf = b
 	c.mu.Unlock()
 	err = c.raw.Write(c.onWritable)
@@ -89,6 +92,17 @@ func (c *goroutineConn) try(b []byte) (rest []byte, err error) {
 	c.wbuf, c.wsys, c.wn = nil, nil, 0
 	if err == nil && n == 0 {
 		err = sys // after a part was written the writer will meet the error; so an error here says: nothing of b was written
+	}
+	return b[n:], err
+}
+
+// tryBelow is try for a connection whose socket has room: it needs no deadline, but the one that close may set.
+func (c *goroutineConn) tryBelow(b []byte) (rest []byte, err error) {
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	n, err := c.nc.Write(b)
+	if isTimeout(err) {
+		err = ErrClosed
 	}
 	return b[n:], err
 }
@@ -119,6 +133,7 @@ func (c *goroutineConn) addFront(b []byte) {
 func (c *goroutineConn) writeOut() {
 	defer c.writers.Done()
 	c.mu.Lock()
+	c.below.left = 0 // what is written here is not counted
 	for c.out != nil && c.werr == nil {
 		p := c.out
 		c.out = nil
