@@ -19,7 +19,8 @@
 //	bench.go   bench: load; load.go: all connections, stream.go: one, report.go: what is printed
 //
 //	dissector.go  dissector: a format as Lua for Wireshark, by dissector.lua.tmpl; dissector_view.go: what
-//	              that is filled in with, dissector_match.go, dissector_lua.go: conditions and numbers in Lua
+//	              that is filled in with, dissector_match.go, dissector_lua.go: conditions and numbers in Lua;
+//	              dissector_extended.go, dissector_extended.lua.tmpl: extended connections
 //
 //	operate.go      status, connections, kill, upstreams, drain: their flags and help; filters.go: those of filters
 //	admin.go        the admin API of a running Caddy; admin_address.go: where it is

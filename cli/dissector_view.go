@@ -17,7 +17,7 @@ var dissectorLua string
 var dissectorTemplate = template.Must(template.New("dissector").Funcs(template.FuncMap{
 	"lua":     luaString,
 	"comment": luaString, // a name may have a line end, which would end the comment
-}).Parse(dissectorLua))
+}).Parse(dissectorLua + dissectorExtendedLua))
 
 // dissectorView is what dissector.lua.tmpl shows of a format. Offsets are those of the layout, in bytes from the
 // start of a frame.
@@ -46,6 +46,7 @@ type dissectorView struct {
 
 	Port        int
 	Heuristic   bool
+	Extended    bool   // connections may be; see dissector_extended.go
 	Known       string // the condition that version is accepted; "": all are
 	VersionLoad string
 }
@@ -115,6 +116,9 @@ func newDissectorView(f *wire.Format, proto string, port int) *dissectorView {
 	v.length(f, &l)
 	v.header(f, &l)
 	v.tail(&l)
+	if f == wire.GOPR {
+		v.extended()
+	}
 	v.tests(f, &l)
 	v.Fields = append(v.Fields, luaField{"payload", "bytes", "payload", "Payload", ""})
 	return v
@@ -322,5 +326,8 @@ var goprFlags = []luaField{
 }
 
 func flagBit(name, label string, mask int) luaField {
-	return luaField{"flag_" + name, "bool", "flag." + name, label, fmt.Sprintf(", 8, nil, 0x%02X", mask)}
+	return luaField{"flag_" + name, "bool", "flag." + name, label, luaBit(mask)}
 }
+
+// luaBit is the further arguments of a field that is a bit of a byte.
+func luaBit(mask int) string { return fmt.Sprintf(", 8, nil, 0x%02X", mask) }
