@@ -41,3 +41,9 @@ func TestSweep(t *testing.T) {
 		}
 	})
 }
+
+func BenchmarkStore(b *testing.B) {
+	s := memory.New(queue.Bounds{}, nil)
+	defer s.Close()
+	queuetest.Benchmark(b, s)
+}

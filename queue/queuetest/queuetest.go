@@ -6,6 +6,7 @@
 //	owners.go    fences, and what is forgotten
 //	reading.go   Read, List, Backlog, Stat, and what has expired
 //	equal.go     comparisons
+//	bench.go     how fast a store is
 //	races.go     many at once, and the end of the store
 //	reopen.go    what a durable store still knows when it is opened again
 package queuetest

@@ -99,6 +99,10 @@ func (g *group) Undone(tx *sqlite.Tx, err error) {
 			s.ledger.Remove(id)
 		}
 	}
+	// What the file can't say now is asked when it is needed.
+	for _, id := range g.rows.touched {
+		_ = s.know(tx, id)
+	}
 	g.again = false
 	for i, r := range g.requests {
 		switch {

@@ -126,7 +126,7 @@ func (r *rows) writeBoxes(tx *sqlite.Tx, now time.Time) error {
 			int64(x.Last), int64(min(x.Seen, math.MaxInt64)), now.UnixMilli())
 	}
 	r.store.args = args
-	return insert(tx, "INSERT OR REPLACE INTO box (n, session, direction, fence, last, seen, used) VALUES ", 7, args)
+	return insert(tx, "INSERT OR REPLACE INTO box (n, session, direction, fence, last, seen, used) VALUES ", "(?, ?, ?, ?, ?, ?, ?)", args)
 }
 
 func (r *rows) writePuts(tx *sqlite.Tx) error {
@@ -141,10 +141,10 @@ func (r *rows) writePuts(tx *sqlite.Tx) error {
 		if len(m.Payload) > 0 {
 			payload = m.Payload
 		}
-		args = append(args, p.box.Row, int64(m.ID), int64(m.Cmd), int64(m.Flag), int64(m.QoS), int64(queue.Queued), int64(0), m.Created.UnixMilli(), expires, payload)
+		args = append(args, p.box.Row, int64(m.ID), int64(m.Cmd), int64(m.Flag), int64(m.QoS), m.Created.UnixMilli(), expires, payload)
 	}
 	r.store.args = args
-	return insert(tx, "INSERT INTO message (box, id, cmd, flag, qos, state, retries, created, expires, payload) VALUES ", 10, args)
+	return insert(tx, "INSERT INTO message (box, id, cmd, flag, qos, created, expires, payload, state, retries) VALUES ", "(?, ?, ?, ?, ?, ?, ?, ?, 0, 0)", args)
 }
 
 func (c *change) write(tx *sqlite.Tx) error {
@@ -168,9 +168,9 @@ func (c *change) write(tx *sqlite.Tx) error {
 // inserts are the numbers of rows that one statement writes.
 var inserts = []int{64, 8, 1}
 
-// insert writes rows of so many columns, many at a time.
-func insert(tx *sqlite.Tx, into string, columns int, values []driver.Value) error {
-	row := "(?" + strings.Repeat(", ?", columns-1) + ")"
+// insert writes rows, many at a time.
+func insert(tx *sqlite.Tx, into, row string, values []driver.Value) error {
+	columns := strings.Count(row, "?")
 	for _, n := range inserts {
 		if len(values) < n*columns {
 			continue

@@ -25,3 +25,12 @@ func TestStore(t *testing.T) {
 		}
 	}, queuetest.Options{Durable: true})
 }
+
+func BenchmarkStore(b *testing.B) {
+	s, err := sqlite.Open(filepath.Join(b.TempDir(), "gopr.db"), queue.Bounds{}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	queuetest.Benchmark(b, s)
+}

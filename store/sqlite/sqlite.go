@@ -174,8 +174,8 @@ func connect(path string, settings ...string) (driver.Conn, error) {
 	return new(sqlite.Driver).Open(dsn(path, settings...))
 }
 
-// busyTimeout is how long a statement waits for others that use the file, in ms: a backup, a shell, or a process that is about to end.
-const busyTimeout = 5000
+// busyTimeout is how long a statement waits for others that use the file, in ms: a backup, a shell, or a process that is about to end. It is a variable for tests.
+var busyTimeout = 5000
 
 func dsn(path string, settings ...string) string {
 	path = filepath.ToSlash(path)

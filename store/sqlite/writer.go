@@ -7,7 +7,7 @@ import (
 )
 
 // patience is how long jobs that nobody waits for wait for others, with which they share a transaction.
-const patience = 5 * time.Millisecond
+const patience = 2 * time.Millisecond
 
 // Job is a piece of work for the writer. Its methods are called in turn, and must not call Do of the file with the file's own result in mind: they don't wait.
 type Job interface {
