@@ -36,6 +36,8 @@ type App struct {
 	offers []offer
 	groups []*Group
 	doors  doors
+
+	sessions []ruledSessions
 }
 
 // CaddyModule returns the Caddy module information.
@@ -112,6 +114,9 @@ func (a *App) Start() error {
 			return err
 		}
 	}
+	if err := a.startSessions(); err != nil {
+		return err
+	}
 	current.push(&a.output)
 	a.enforce()
 	inForce.start(a)
@@ -127,6 +132,7 @@ func (a *App) Stop() error {
 	}
 	if caddy.Exiting() {
 		drainForExit(next.schedule())
+		closeSessions()
 	} else {
 		for _, l := range gone {
 			l.startDrain(drainGone, next.schedule())

@@ -57,6 +57,8 @@ type Info struct {
 	ID                  ConnID
 	State               string
 	Remote, Local       net.Addr
+	Client              string // the client id of a connection with a session; "": it has none
+	Session             string // the session's id; "": it has none
 	TLSSubject          string // of the client's certificate; "": there is none
 	Since               time.Time
 	LastFrame           time.Time     // the last application frame, either way; zero: none yet
@@ -67,7 +69,7 @@ type Info struct {
 	Unsent              int
 	Unanswered          int
 	Generation          uint64   // of the configuration whose settings it has; see App.Generation
-	Differs             []string // what of the settings in force it has not adopted: format, upstream
+	Differs             []string // what of the settings in force it has not adopted: format, upstream, sessions
 	Links               []Link   // to backends; none: the gateway has answered all itself
 }
 

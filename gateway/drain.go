@@ -40,6 +40,22 @@ type draining struct {
 	done  chan struct{} // closed when nobody is left, or it was called off
 }
 
+// ComeBack returns how long a client that is sent away now is to wait before it comes back: another time for each. In a drain the moments at which they are sent away are
+// spread already, over the whole window, so a tenth of that is enough to have none come in a crowd; more would only keep them waiting.
+func (l *Live) ComeBack() time.Duration {
+	l.drain.mu.Lock()
+	d := l.drain.now
+	l.drain.mu.Unlock()
+	within := comeBack
+	if d != nil {
+		within = max(within, d.Window/10)
+	}
+	return rand.N(within)
+}
+
+// comeBack is within what time clients come back that are sent away at once.
+const comeBack = 2 * time.Second
+
 // Draining says whether the handler lets nobody in.
 func (l *Live) Draining() bool { return l.drain.on.Load() }
 

@@ -13,6 +13,9 @@
 //	door.go      who is let in: counts by address (address.go), bans (flapping.go); guard.go, for those that stand before; hello.go, who may not say HELLO
 //	authenticator.go  who may say HELLO: what modules for it implement
 //	store_config.go  where sessions and messages are kept; stores_config.go, for all handlers
+//	sessions.go  sessions, and the stores of a handler; sessions_start.go, opened and closed with the process; sessions_local.go, while a store is away;
+//	             sessions_events.go, what is told of them; hellos.go, who waits for one
+//	stores.go    stores that are open; shared.go, each once
 //	memory.go    a ceiling for the memory of all connections; memory_config.go, its option
 //	live.go      what all handlers of one name share: connections, counts
 //	conn.go      what is known of a connection; registry.go: those that live, closed.go: those that have ended

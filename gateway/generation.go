@@ -15,6 +15,9 @@ type Generation struct {
 	Settings any       // the handler's own: immutable, and of one type
 }
 
+// Enforced are settings that are told when they come into force.
+type Enforced interface{ InForce() }
+
 // Current returns the generation in force; nil: none is, or not yet.
 func (l *Live) Current() *Generation { return l.current.Load() }
 
@@ -117,6 +120,9 @@ const (
 func (l *Live) adopt(g *Generation) {
 	l.endDrain(drainGone)
 	l.current.Store(g)
+	if s, ok := g.Settings.(Enforced); ok {
+		s.InForce()
+	}
 	if l.Open() == 0 {
 		return
 	}

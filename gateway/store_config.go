@@ -3,12 +3,13 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"path/filepath"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-gopr/caddy-gopr/store/redis"
 )
 
 // The kinds of stores.
@@ -62,8 +63,10 @@ func (p Place) Durable() bool { return p.kind != StoreMemory }
 // String names the place for people. It has no password in it.
 func (p Place) String() string {
 	at := p.at
-	if u, err := url.Parse(p.at); p.kind == StoreRedis && err == nil {
-		at = u.Redacted()
+	if scheme, rest, ok := strings.Cut(at, "://"); ok && p.kind == StoreRedis {
+		rest, _, _ = strings.Cut(rest, "?")
+		host, path, _ := strings.Cut(rest, "/")
+		at = scheme + "://" + host[strings.LastIndexByte(host, '@')+1:] + "/" + path
 	}
 	return strings.TrimSpace(p.kind + " " + at)
 }
@@ -114,14 +117,18 @@ func (s *Store) place(loading bool) (Place, error) {
 	}
 }
 
-// checkRedis says what is wrong with a URL, without saying the password in it.
+// checkRedis says what is wrong with a URL, without saying the password in it. It connects to nobody.
 func checkRedis(at string, loading bool) error {
 	const example = "write it as `store redis redis://10.0.0.9:6379/0`"
-	if at == "" {
+	switch {
+	case at == "":
 		return errors.New("redis needs its URL: " + example)
+	case !loading:
+		return nil
 	}
-	if u, err := url.Parse(at); loading && (err != nil || u.Scheme == "") {
-		return errors.New("redis: what is given is no URL: " + example)
+	r, err := redis.Open(at, 0)
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, example)
 	}
-	return nil
+	return r.Close()
 }

@@ -38,7 +38,7 @@ func (c *conn) lookUp(now time.Time) transport.Next {
 		return transport.More
 	case !c.flow.rests().IsZero():
 		c.relent(now)
-	case !c.ownFull.Load() && !c.leases.full(): // what it was held for is over
+	case !c.ownFull.Load() && !c.full(): // what it was held for is over
 		c.t.Resume()
 	}
 	return transport.Pause
@@ -66,11 +66,13 @@ func (c *conn) stale() bool { return c.live.Current() != c.seen }
 // adopt takes new settings for the connection's own, unless something in them can't change under it. Then it stays with the old ones, as a whole.
 func (c *conn) adopt(g *gateway.Generation, now time.Time) {
 	s, old := g.Settings.(*settings), c.s
-	other := s.identity != old.identity
+	other, elsewhere := s.identity != old.identity, c.ext.Load() != nil && !s.sessions.same(old.sessions)
 	c.generation.otherFormat.Store(other)
-	if other || s == old {
+	c.generation.otherSessions.Store(elsewhere)
+	if other || elsewhere || s == old {
 		return
 	}
+	c.plain = c.plain || c.spoken && c.ext.Load() == nil
 	c.generation.id.Store(g.ID)
 	c.s = s
 	c.t.SetOptions(&s.transport)

@@ -55,6 +55,7 @@ type Handler struct {
 	groups   []*gateway.Group
 
 	authenticators []gateway.Authenticator
+	sessions       *gateway.Sessions
 }
 
 // Heartbeat says which frames are pings and pongs.

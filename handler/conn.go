@@ -21,6 +21,8 @@ type conn struct {
 	id    gateway.ConnID
 	since time.Time
 
+	ext atomic.Pointer[extended] // nil: the connection is plain, or nothing has come yet; the connection's goroutine sets it, once
+
 	leases leases // of groups of backends; what a backend sends, and what follows from it, may come before its lease is among them
 
 	// The connection's goroutine owns these.
@@ -36,6 +38,8 @@ type conn struct {
 	searched int32             // bytes thrown away since the last good frame
 	half     bool              // a frame has begun and not ended: it is judged by the settings that it was begun under
 	spoken   bool              // its first frame has come
+	plain    bool              // and where the handler has sessions, it was no HELLO
+	mute     bool              // the client answers no pings
 	held     bool              // reading is paused: the client's silence is ours, and says nothing of it
 
 	// ownFull: too much of what goes to the client is unsent; a hold has the same of its backend. Whoever drains clears its flag, and resumes reading
@@ -79,7 +83,7 @@ func (c *conn) connect() (release func(), err error) {
 	if err := c.authorize(); err != nil {
 		return nil, err
 	}
-	if c.s.upstream != nil {
+	if c.s.upstream != nil && c.s.sessions == nil { // else its first frame decides
 		if _, err := c.leases.of(c, c.s.upstream); err != nil {
 			return nil, err
 		}
@@ -94,7 +98,7 @@ func (c *conn) resume(now time.Time) {
 		c.flow.until = time.Time{}
 	}
 	c.watch.Start(&c.s.limits, now)
-	if c.s.probe != nil {
+	if c.probes() {
 		c.pinger.Heard(now)
 		c.pinger.Resume(now)
 	}
@@ -107,10 +111,13 @@ func (c *conn) note(now time.Time, p *piece, partial bool) {
 	}
 	c.watch.Note(now, p.whole, partial)
 	c.spoken = c.spoken || p.whole
-	if p.whole && c.s.probe != nil {
+	if p.whole && c.probes() {
 		c.pinger.Heard(now)
 	}
 }
+
+// probes says whether the gateway pings the client.
+func (c *conn) probes() bool { return c.s.probe != nil && !c.mute }
 
 // fail says why the connection ends.
 func (c *conn) fail(err error) transport.Next {
@@ -135,13 +142,13 @@ func (c *conn) ending(err error) ending {
 
 // EOF implements transport.Logic. A client may close its sending side and wait for its answers; and what it sent last is sent on, also where it has to wait for a link.
 func (c *conn) EOF(now time.Time) transport.Next {
-	if c.leases.settled() {
+	if c.settled() {
 		return transport.Close
 	}
 	c.lingering.Store(true)
 	c.watch.Start(&keepalive.Limits{Idle: linger}, now)
 	c.lookIn(now, c.lookAgain())
-	if c.leases.settled() { // the last answer came between
+	if c.settled() { // the last answer came between
 		return transport.Close
 	}
 	return transport.More
@@ -153,25 +160,31 @@ func (c *conn) Tick(now time.Time) transport.Next {
 	case c.ended.Load() != nil:
 		return transport.Close
 	case c.lingering.Load():
-		if c.leases.settled() || c.watch.Check(now) != nil {
+		if c.settled() || c.watch.Check(now) != nil {
 			return transport.Close
 		}
 		c.lookIn(now, c.lookAgain())
 		return transport.More
 	case c.leaving.Load() && !c.half:
 		return c.depart(now)
+	case c.awaits():
+		if next := c.greet(c.ext.Load(), now); next != transport.More {
+			return next
+		}
+		c.t.Resume()
+		return transport.More
 	case !c.half || c.held: // what is held may be held for settings of before
 		if next := c.lookUp(now); next != transport.More {
 			return next
 		}
 	}
 	if c.tooSlow(now) {
-		return c.fail(errFirstFrame)
+		return c.fail(c.s.tooSlow())
 	}
 	if err := c.watch.Check(now); err != nil {
 		return c.fail(err)
 	}
-	if c.s.probe != nil {
+	if c.probes() {
 		switch c.pinger.Tick(now) {
 		case keepalive.SendPing:
 			c.ping(now)
@@ -200,7 +213,7 @@ func (c *conn) Deadline() time.Time {
 	if !c.spoken && c.s.first > 0 {
 		at = keepalive.Earliest(at, c.since.Add(c.s.first))
 	}
-	if c.s.probe != nil {
+	if c.probes() {
 		at = keepalive.Earliest(at, c.pinger.Next())
 	}
 	if c.moving != nil {
@@ -213,10 +226,16 @@ func (c *conn) Deadline() time.Time {
 func (c *conn) Drained() {
 	c.ownFull.Store(false)
 	c.leases.resume()
-	if !c.leases.full() {
+	if e := c.ext.Load(); e != nil {
+		e.drained()
+	}
+	if !c.full() {
 		c.t.Resume()
 	}
 }
+
+// full says whether somebody who gets what the client sends takes no more.
+func (c *conn) full() bool { return c.leases.full() || c.sessionFull() }
 
 // Interface guards.
 var (

@@ -108,9 +108,17 @@ func (c *conn) relent(now time.Time) {
 		return
 	}
 	c.flow.until = time.Time{}
-	if !c.leases.full() && !c.ownFull.Load() {
+	if !c.full() && !c.ownFull.Load() {
 		c.t.Resume()
 	}
+}
+
+// tooSlow is what a client ends for whose first frame has not come in time.
+func (s *settings) tooSlow() error {
+	if s.sessions != nil && s.sessions.require {
+		return errNoHello
+	}
+	return errFirstFrame
 }
 
 // tooSlow says whether the time for the first frame is over, and it has not come.

@@ -34,6 +34,11 @@ const maxAnswers = 256 << 10
 // Data implements transport.Logic: it walks the piece frame by frame. Control frames are answered into one buffer, application frames pass as they are; each
 // way is written once, when the piece is used up.
 func (c *conn) Data(now time.Time, b []byte) (used int, next transport.Next) {
+	if c.awaits() {
+		if next := c.greet(c.ext.Load(), now); next != transport.More {
+			return 0, next
+		}
+	}
 	if c.held {
 		c.resume(now)
 	}
@@ -55,10 +60,11 @@ func (c *conn) Data(now time.Time, b []byte) (used int, next transport.Next) {
 	if c.s.rates != nil && next == transport.More {
 		next = c.charge(&p, used, now)
 	}
-	if next == transport.More && (c.ownFull.Load() || c.leases.full()) {
-		c.held = true
-		next = transport.Pause
+	e := c.ext.Load()
+	if e != nil && e.flush(now) || next == transport.More && (c.ownFull.Load() || c.leases.full()) {
+		next = max(next, transport.Pause)
 	}
+	c.held = c.held || next == transport.Pause
 	return used, next
 }
 
@@ -99,9 +105,15 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 		p.taken++
 		c.searched = 0
 		kind := beatIn
-		if !c.beat(p, &f, now) {
+		next = transport.More
+		if c.s.sessions != nil && !c.spoken && !p.whole && !c.plain {
+			if next = c.opening(p, &f, now); next == transport.Close {
+				return used, next
+			}
+		}
+		if next == transport.More && !c.beat(p, &f, now) {
 			kind = frameIn
-			if err := c.take(p, used, used+n, &f); err != nil {
+			if err := c.take(p, used, used+n, &f, now); err != nil {
 				if _, next := c.reject(p, p.b[used:], err); next == transport.Close {
 					return used, next
 				}
@@ -111,6 +123,9 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 		p.recent.frame(kind, &f)
 		p.whole = true
 		used += n
+		if next != transport.More {
+			return used, next
+		}
 		if p.look { // the frame that had begun has ended
 			p.look = false
 			c.forward()
@@ -122,7 +137,15 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 }
 
 // take passes an application frame on: to the backends that its command says, or back.
-func (c *conn) take(p *piece, start, end int, f *wire.Frame) error {
+func (c *conn) take(p *piece, start, end int, f *wire.Frame, now time.Time) error {
+	if c.s.sessions != nil {
+		if e := c.ext.Load(); e != nil {
+			return c.takeExtended(e, p, f, now)
+		}
+		if isHello(f) {
+			return errLateHello
+		}
+	}
 	if c.s.commands != nil && !c.s.commands.Contains(f.Cmd) || !c.licensed(f.Cmd) { // a heartbeat's command, and not a heartbeat; or not this client's
 		return c.s.notAllowed(f)
 	}
@@ -153,7 +176,7 @@ func (c *conn) beat(p *piece, f *wire.Frame, now time.Time) bool {
 	case isPong && c.ponged(now, f.Payload):
 	case c.s.isPing(f):
 		c.pong(p, f)
-	case isPong: // of no ping: it says nothing
+	case isPong && c.ext.Load() == nil: // of no ping: it says nothing
 	default:
 		return false
 	}
@@ -244,7 +267,7 @@ func (c *conn) ping(now time.Time) {
 
 // ponged notes the client's answer to the gateway's own ping, if it is that.
 func (c *conn) ponged(now time.Time, payload []byte) (ok bool) {
-	if c.s.probe == nil {
+	if !c.probes() {
 		return false
 	}
 	var rtt time.Duration

@@ -7,7 +7,7 @@ type generation struct {
 	id atomic.Uint64 // of the configuration that they are of
 
 	// What of the settings in force the connection has not adopted.
-	otherFormat, otherUpstream atomic.Bool
+	otherFormat, otherUpstream, otherSessions atomic.Bool
 }
 
 // differs names what of the settings in force the connection has not adopted.
@@ -17,6 +17,9 @@ func (g *generation) differs() (all []string) {
 	}
 	if g.otherUpstream.Load() {
 		all = append(all, "upstream")
+	}
+	if g.otherSessions.Load() {
+		all = append(all, "sessions")
 	}
 	return all
 }

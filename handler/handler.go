@@ -19,6 +19,7 @@
 //	visit.go          a client from its admission to its end, whoever serves it
 //	conn.go           the life of one connection, without I/O
 //	leases.go         its holds on groups of backends
+//	hello.go          a HELLO, and its answer; extended.go, the connection after it; farewell.go, what its client is told at the end
 //	info.go           what the admin API sees of it; flight.go, its last frames
 //	frames.go         a piece of the stream, frame by frame; part.go, what of it goes to one group
 //	reject.go         what becomes of frames that are not accepted
@@ -72,6 +73,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	app.Door(s.name, &s.rules)
 	h.live = gateway.AcquireLive(s.name)
 	app.Offer(h.live, s)
+	if s.sessions != nil {
+		h.sessions = s.sessions.acquire(s.name)
+		if err := app.UseSessions(h.sessions, s.sessions.rules); err != nil {
+			return err
+		}
+	}
 	for _, t := range s.targets() {
 		group := t.acquire()
 		h.groups = append(h.groups, group)
@@ -84,6 +91,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 func (h *Handler) Cleanup() error {
 	for _, group := range h.groups {
 		gateway.ReleaseGroup(group)
+	}
+	if h.sessions != nil {
+		gateway.ReleaseSessions(h.sessions)
 	}
 	if h.live != nil {
 		gateway.ReleaseLive(h.live)

@@ -25,6 +25,7 @@ func (c *conn) Info() gateway.Info {
 		i.Unanswered += l.Unanswered
 		waiting = waiting || h.lease.Waiting()
 	}
+	c.tellSession(&i)
 	i.State = c.state(&i, waiting)
 	return i
 }
@@ -40,7 +41,7 @@ func (c *conn) state(i *gateway.Info, waiting bool) string {
 		return gateway.StateLeaving
 	case waiting:
 		return gateway.StateWaiting
-	case c.ownFull.Load(), c.leases.full():
+	case c.ownFull.Load(), c.full():
 		return gateway.StatePaused
 	case i.Unsent > 0, i.Unanswered > 0, !i.LastFrame.IsZero() && time.Since(i.LastFrame) < gateway.ActiveFor:
 		return gateway.StateActive
@@ -63,4 +64,7 @@ func (c *conn) Weight() (held int, heard time.Time) {
 }
 
 // End implements gateway.Conn.
-func (c *conn) End(reason string) { c.end(ending{reason: reason}) }
+func (c *conn) End(reason string) {
+	c.sayGoAway(reason)
+	c.end(ending{reason: reason})
+}

@@ -97,6 +97,14 @@ func (l *leases) release() {
 	}
 }
 
+// giveUp ends all holds, of a connection that needs none.
+func (l *leases) giveUp() {
+	for _, h := range l.all() {
+		h.lease.Close()
+		l.drop(h)
+	}
+}
+
 // full says whether any of the backends does not take more.
 func (l *leases) full() bool {
 	for _, h := range l.all() {

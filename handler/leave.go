@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/caddy-gopr/caddy-gopr/gateway"
 	"github.com/caddy-gopr/caddy-gopr/transport"
 )
 
@@ -18,7 +19,8 @@ func (c *conn) Leave() {
 
 // depart ends the connection when all that it was asked is answered. Until then nothing is read.
 func (c *conn) depart(now time.Time) transport.Next {
-	if c.leases.settled() {
+	if c.settled() {
+		c.sayGoAway(gateway.ReasonDraining)
 		return c.fail(errDraining)
 	}
 	c.held = true

@@ -88,7 +88,7 @@ func (c *conn) resting(now time.Time) bool { return c.moving != nil && now.Befor
 
 // main takes the lease of the handler's own upstream, if there is none yet: what its backend sends unasked has where to go.
 func (c *conn) main() {
-	if c.s.upstream == nil {
+	if c.s.upstream == nil || c.s.sessions != nil && !c.plain { // or nobody knows yet what it is, or its session has a lease of its own
 		return
 	}
 	if _, err := c.leases.of(c, c.s.upstream); err != nil {

@@ -53,7 +53,7 @@ func (h *hold) translateBack(to *[]byte, run []byte) error {
 // Room implements upstream.Peer: the backend takes more.
 func (h *hold) Room() {
 	h.full.Store(false)
-	if !h.c.ownFull.Load() && !h.c.leases.full() {
+	if !h.c.ownFull.Load() && !h.c.full() {
 		h.c.t.Resume()
 	}
 }

@@ -42,6 +42,18 @@ const (
 	reasonSlow             = "slow_consumer"   // the client does not read the answers it shares a link for
 	reasonPanic            = "panic"
 	reasonKilled           = gateway.ReasonKilled
+	// of connections whose handler has sessions
+	reasonNoHello        = "no_hello"        // sessions require hello
+	reasonLateHello      = "late_hello"      // a HELLO that was not the first frame
+	reasonHelloLimited   = "hello_limited"   // limits failed_hello
+	reasonNotAuthorized  = "not_authorized"  // sessions authenticate
+	reasonHelloRefused   = "hello_refused"   // no session could be had, but for the two above and the next
+	reasonStore          = "store"           // the store of sessions can't be reached
+	reasonViolation      = "violation"       // the client broke the protocol
+	reasonBye            = "bye"             // the client ended its session
+	reasonTakenOver      = "taken_over"      // the client came back over another connection
+	reasonSessionEnded   = "session_ended"   // an operator ended the session
+	reasonSessionExpired = "session_expired" // it could not be kept alive
 )
 
 // ending is how a connection ended.
@@ -53,6 +65,9 @@ type ending struct {
 // endingOf names the reason of an error.
 func endingOf(err error) ending {
 	var reject *wire.RejectError
+	if e, ok := endingOfSession(err); ok {
+		return e
+	}
 	switch {
 	case errors.Is(err, upstream.ErrLost): // first: what it wraps is how the link ended, and that says nothing of the client
 		return ending{reasonUpstreamLost, err}
@@ -74,6 +89,12 @@ func endingOf(err error) ending {
 		return ending{reason: reasonFrame}
 	case errors.Is(err, errUnauthorized):
 		return ending{reasonUnauthorized, err}
+	case errors.Is(err, errNoHello):
+		return ending{reason: reasonNoHello}
+	case errors.Is(err, errLateHello):
+		return ending{reason: reasonLateHello}
+	case errors.Is(err, errHelloLimited):
+		return ending{reason: reasonHelloLimited}
 	case errors.Is(err, errFirstFrame):
 		return ending{reason: reasonFirstFrame}
 	case errors.Is(err, errFrameRate):
@@ -97,7 +118,7 @@ type logging struct{ live *gateway.Live }
 func (l logging) ended(remote net.Addr, e ending, i gateway.Info) {
 	level := slog.LevelDebug
 	switch e.reason {
-	case reasonEOF, reasonNetwork, reasonKilled, gateway.ReasonDraining: // a network's daily life
+	case reasonEOF, reasonNetwork, reasonKilled, gateway.ReasonDraining, reasonBye, reasonTakenOver, reasonSessionEnded: // a network's daily life
 	default:
 		level = slog.LevelWarn
 	}

@@ -17,6 +17,7 @@ const maxSearch = 64 << 10
 func (c *conn) reject(p *piece, b []byte, err error) (drop int, next transport.Next) {
 	var r *wire.RejectError
 	if !errors.As(err, &r) {
+		c.fault(p, err)
 		return 0, c.fail(err)
 	}
 	searching := c.searched > 0 && r.Reason == wire.ReasonMagic // one search is one reject, however many pieces it takes
@@ -26,6 +27,7 @@ func (c *conn) reject(p *piece, b []byte, err error) (drop int, next transport.N
 	}
 	switch {
 	case !c.s.drop:
+		c.fault(p, err)
 		return 0, c.fail(err)
 	case r.Reason == wire.ReasonMagic:
 		drop = c.s.dec.Resync(b)
@@ -35,6 +37,7 @@ func (c *conn) reject(p *piece, b []byte, err error) (drop int, next transport.N
 	case r.Skip > 0:
 		c.skip = r.Skip
 	default:
+		c.fault(p, err)
 		return 0, c.fail(err)
 	}
 	if !searching {

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-gopr/caddy-gopr/delivery"
 	"github.com/caddy-gopr/caddy-gopr/gateway"
 	"github.com/caddy-gopr/caddy-gopr/queue"
 )
@@ -91,10 +92,16 @@ func TestEverySessionOption(t *testing.T) {
 			Sessions: place(t, gateway.Store{Kind: "redis", URL: "redis://10.0.0.9:6379/0"}),
 			Queue:    place(t, gateway.Store{Kind: "sqlite", Path: "/var/lib/caddy/gopr.db"}),
 		},
-		bounds:  queue.Bounds{Messages: 500, Bytes: 512 << 10, Total: 2 << 30, Overflow: queue.DropOldest},
-		require: true, expiry: 48 * time.Hour, park: 10 * time.Second, heartbeat: 20 * time.Second, idle: time.Minute, local: true,
-		ttl: 12 * time.Hour, ackTimeout: 5 * time.Second, inflight: 32, extended: true,
+		require: true,
+		rules: gateway.SessionRules{
+			Local: true, Group: s.upstream.key, Settings: delivery.Settings{
+				Bounds: queue.Bounds{Messages: 500, Bytes: 512 << 10, Total: 2 << 30, Overflow: queue.DropOldest},
+				Expiry: 48 * time.Hour, Park: 10 * time.Second, Heartbeat: 20 * time.Second, Idle: time.Minute,
+				TTL: 12 * time.Hour, AckTimeout: 5 * time.Second, Inflight: 32, Extended: true, MaxPayload: 65535,
+			},
+		},
 	}
+	s.sessions.rules.Lease = nil // functions are not compared
 	if !reflect.DeepEqual(s.sessions, want) {
 		t.Errorf("sessions are\n%+v, want\n%+v", s.sessions, want)
 	}
@@ -113,25 +120,33 @@ func TestEverySessionOption(t *testing.T) {
 	if err := caddy.StrictUnmarshalJSON(text, back); err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(compiled(t, back).sessions, want) {
+	again := compiled(t, back).sessions
+	again.rules.Lease = nil
+	if !reflect.DeepEqual(again, want) {
 		t.Errorf("through JSON it is another: %s", text)
 	}
 }
 
 func TestSessionDefaults(t *testing.T) {
-	s := compiled(t, parse(t, "gopr {\nupstream 127.0.0.1:9000\nsessions\n}")).sessions
+	of := compiled(t, parse(t, "gopr {\nupstream 127.0.0.1:9000\nsessions\n}"))
+	s := of.sessions
+	s.rules.Lease = nil
 	want := &sessions{
 		places: gateway.Places{Sessions: place(t, gateway.Store{}), Queue: place(t, gateway.Store{})},
-		bounds: queue.Bounds{Messages: 1000, Bytes: 1 << 20, Total: 1 << 30, Overflow: queue.Reject},
-		expiry: 24 * time.Hour, park: 30 * time.Second, heartbeat: 30 * time.Second, idle: 45 * time.Second,
-		ttl: 24 * time.Hour, ackTimeout: 3 * time.Second, retries: 3, inflight: 64, downlink: 1,
+		rules: gateway.SessionRules{
+			Group: of.upstream.key, Settings: delivery.Settings{
+				Bounds: queue.Bounds{Messages: 1000, Bytes: 1 << 20, Total: 1 << 30, Overflow: queue.Reject},
+				Expiry: 24 * time.Hour, Park: 30 * time.Second, Heartbeat: 30 * time.Second, Idle: 45 * time.Second,
+				TTL: 24 * time.Hour, AckTimeout: 3 * time.Second, MaxRetries: 3, Inflight: 64, Downlink: 1, MaxPayload: 65535,
+			},
+		},
 	}
 	if !reflect.DeepEqual(s, want) {
 		t.Errorf("sessions are\n%+v, want\n%+v", s, want)
 	}
 	for idle, want := range map[string]time.Duration{"20s": 40 * time.Second / 3, "0": 30 * time.Second, "3h": 2 * time.Hour} {
-		if s := compiled(t, parse(t, "gopr {\nidle_timeout "+idle+"\nupstream 127.0.0.1:9000\nsessions\n}")).sessions; s.heartbeat != want {
-			t.Errorf("with an idle_timeout of %s the heartbeat is %v, want %v", idle, s.heartbeat, want)
+		if s := compiled(t, parse(t, "gopr {\nidle_timeout "+idle+"\nupstream 127.0.0.1:9000\nsessions\n}")).sessions; s.rules.Heartbeat != want {
+			t.Errorf("with an idle_timeout of %s the heartbeat is %v, want %v", idle, s.rules.Heartbeat, want)
 		}
 	}
 	if s := compiled(t, parse(t, "gopr {\nupstream 127.0.0.1:9000\n}")); s.sessions != nil {

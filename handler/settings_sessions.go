@@ -23,6 +23,7 @@ const (
 	defaultMessages   = 1000
 	defaultBytes      = 1 << 20
 	defaultTotal      = 1 << 30
+	defaultFirstHello = 10 * time.Second // where HELLO is required, and limits first_frame says nothing
 
 	requireHello = "hello"
 	storeRefuse  = "refuse"
@@ -38,18 +39,40 @@ var controls = wire.CommandRange{First: uint32(wire.CmdHello), Last: uint32(wire
 // sessions are what clients that say HELLO are served with.
 type sessions struct {
 	places         gateway.Places
-	bounds         queue.Bounds
 	authenticators []gateway.Authenticator // all must agree
 	require        bool                    // nobody is served without a session
+	rules          gateway.SessionRules    // that they live by
+}
 
-	expiry, park    time.Duration
-	heartbeat, idle time.Duration // as WELCOME says; idle 0: none
-	local           bool          // a client gets a session of this gateway's own while the store can't be reached
-	ttl, ackTimeout time.Duration
-	retries         int
-	inflight        int
-	downlink        uint8
-	extended        bool // the backends acknowledge
+// same says whether these are kept where others are: what can't change under a session.
+func (s *sessions) same(as *sessions) bool {
+	return s != nil && as != nil && s.places == as.places
+}
+
+// acquire returns the sessions of a handler.
+func (s *sessions) acquire(handler string) *gateway.Sessions {
+	return gateway.AcquireSessions(handler, s.places)
+}
+
+// InForce implements gateway.Enforced: what lives by these settings is told that they hold.
+func (s *settings) InForce() {
+	if s.sessions == nil {
+		return
+	}
+	kept := s.sessions.acquire(s.name)
+	defer gateway.ReleaseSessions(kept)
+	kept.Set(s.sessions.rules)
+}
+
+// leaseFor takes a lease of the group for a session.
+func (t *target) leaseFor(p upstream.LinkPeer, of upstream.Client) (lease upstream.Lease, release func(), err error) {
+	group := t.acquire()
+	up, err := group.Upstream()
+	if err != nil {
+		gateway.ReleaseGroup(group)
+		return nil, nil, err
+	}
+	return up.Lease(p, of), func() { gateway.ReleaseGroup(group) }, nil
 }
 
 // compileSessions prepares sessions, where there are any. It comes last: they rest on all else.
@@ -67,7 +90,10 @@ func (h *Handler) compileSessions(s *settings) error {
 	if err := h.sessionsFit(s); err != nil {
 		return fmt.Errorf("sessions: %w", err)
 	}
-	to := &sessions{extended: h.Upstream.Extended, authenticators: h.authenticators}
+	to := &sessions{authenticators: h.authenticators}
+	to.rules = gateway.SessionRules{Lease: s.upstream.leaseFor, Group: s.upstream.key}
+	to.rules.Extended = h.Upstream.Extended
+	to.rules.MaxPayload = orDefault(h.MaxPayload, wire.MaxPayload)
 	if err := c.compile(h, s, to); err != nil {
 		return fmt.Errorf("sessions %w", err)
 	}
@@ -79,6 +105,9 @@ func (h *Handler) compileSessions(s *settings) error {
 		return fmt.Errorf("queue %w", err)
 	}
 	s.sessions = to
+	if to.require && s.first == 0 {
+		s.first = defaultFirstHello
+	}
 	return nil
 }
 
@@ -110,23 +139,24 @@ func isDefaultHeartbeat(d *dialect) bool {
 }
 
 func (o *Sessions) compile(h *Handler, s *settings, to *sessions) (err error) {
+	r := &to.rules
 	if to.places.Sessions, err = h.app.SessionPlace(o.Store); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	to.expiry = orDefault(time.Duration(o.Expiry), defaultExpiry)
-	to.park = defaultPark
+	r.Expiry = orDefault(time.Duration(o.Expiry), defaultExpiry)
+	r.Park = defaultPark
 	if o.Park != nil {
-		to.park = time.Duration(*o.Park)
+		r.Park = time.Duration(*o.Park)
 	}
 	switch {
-	case to.expiry < time.Second || to.expiry > maxSeconds*time.Second:
-		return fmt.Errorf("expiry %v: give a time from 1s on, such as 24h", to.expiry)
-	case to.park < 0:
-		return fmt.Errorf("park %v is negative: give a time such as 30s, or 0 to close the link of a client that has gone at once", to.park)
-	case o.Park != nil && to.park > to.expiry:
-		return fmt.Errorf("park %v is longer than expiry %v, and a session that has expired has no link: lower it", to.park, to.expiry)
+	case r.Expiry < time.Second || r.Expiry > maxSeconds*time.Second:
+		return fmt.Errorf("expiry %v: give a time from 1s on, such as 24h", r.Expiry)
+	case r.Park < 0:
+		return fmt.Errorf("park %v is negative: give a time such as 30s, or 0 to close the link of a client that has gone at once", r.Park)
+	case o.Park != nil && r.Park > r.Expiry:
+		return fmt.Errorf("park %v is longer than expiry %v, and a session that has expired has no link: lower it", r.Park, r.Expiry)
 	}
-	to.park = min(to.park, to.expiry)
+	r.Park = min(r.Park, r.Expiry)
 	if err := o.compileHeartbeat(s, to); err != nil {
 		return err
 	}
@@ -140,7 +170,7 @@ func (o *Sessions) compile(h *Handler, s *settings, to *sessions) (err error) {
 	switch o.OnStoreLoss {
 	case "", storeRefuse:
 	case storeLocal:
-		to.local = true
+		r.Local = true
 	default:
 		return fmt.Errorf("on_store_loss %q is unknown: %s or %s", o.OnStoreLoss, storeRefuse, storeLocal)
 	}
@@ -149,57 +179,59 @@ func (o *Sessions) compile(h *Handler, s *settings, to *sessions) (err error) {
 
 // compileHeartbeat decides what clients are told of heartbeats: as often as leaves room for one that is late.
 func (o *Sessions) compileHeartbeat(s *settings, to *sessions) error {
+	r := &to.rules
 	const longest = math.MaxUint16 * time.Second // that WELCOME can say
-	to.idle = s.limits.Idle
-	to.heartbeat = time.Duration(o.Heartbeat)
-	if to.heartbeat == 0 {
-		to.heartbeat = defaultIdleTimeout * 2 / 3
-		if to.idle > 0 {
-			to.heartbeat = min(max(to.idle*2/3, time.Second), longest)
+	r.Idle = s.limits.Idle
+	r.Heartbeat = time.Duration(o.Heartbeat)
+	if r.Heartbeat == 0 {
+		r.Heartbeat = defaultIdleTimeout * 2 / 3
+		if r.Idle > 0 {
+			r.Heartbeat = min(max(r.Idle*2/3, time.Second), longest)
 		}
 	}
 	switch {
-	case to.idle > longest:
-		return fmt.Errorf("can tell clients of an idle_timeout up to %v, and it is %v: lower it, or give 0 for none", longest, to.idle)
-	case to.idle > 0 && to.idle < 2*time.Second:
-		return fmt.Errorf("tell clients in whole seconds how often to ping, and the idle_timeout of %v is too short for that: raise it to 2s or more", to.idle)
-	case to.heartbeat < time.Second || to.heartbeat > longest:
-		return fmt.Errorf("heartbeat %v: give a time from 1s to %v, such as 30s", to.heartbeat, longest)
-	case to.idle > 0 && to.heartbeat >= to.idle:
-		return fmt.Errorf("heartbeat %v is not below the idle_timeout of %v, so that clients which do as they are told are closed: lower it, such as to %v", to.heartbeat, to.idle, (to.idle * 2 / 3).Truncate(time.Second))
+	case r.Idle > longest:
+		return fmt.Errorf("can tell clients of an idle_timeout up to %v, and it is %v: lower it, or give 0 for none", longest, r.Idle)
+	case r.Idle > 0 && r.Idle < 2*time.Second:
+		return fmt.Errorf("tell clients in whole seconds how often to ping, and the idle_timeout of %v is too short for that: raise it to 2s or more", r.Idle)
+	case r.Heartbeat < time.Second || r.Heartbeat > longest:
+		return fmt.Errorf("heartbeat %v: give a time from 1s to %v, such as 30s", r.Heartbeat, longest)
+	case r.Idle > 0 && r.Heartbeat >= r.Idle:
+		return fmt.Errorf("heartbeat %v is not below the idle_timeout of %v, so that clients which do as they are told are closed: lower it, such as to %v", r.Heartbeat, r.Idle, (r.Idle * 2 / 3).Truncate(time.Second))
 	}
 	return nil
 }
 
 func (q *Queue) compile(h *Handler, to *sessions) (err error) {
+	r := &to.rules
 	if to.places.Queue, err = h.app.QueuePlace(q.Store); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	if to.bounds, err = q.compileBounds(orDefault(h.MaxPayload, wire.MaxPayload)); err != nil {
+	if r.Bounds, err = q.compileBounds(orDefault(h.MaxPayload, wire.MaxPayload)); err != nil {
 		return err
 	}
-	to.ttl = orDefault(time.Duration(q.TTL), defaultTTL)
-	to.ackTimeout = orDefault(time.Duration(q.AckTimeout), defaultAckTimeout)
-	to.inflight = orDefault(q.Inflight, defaultInflight)
-	to.retries, to.downlink = defaultMaxRetries, defaultDownlink
+	r.TTL = orDefault(time.Duration(q.TTL), defaultTTL)
+	r.AckTimeout = orDefault(time.Duration(q.AckTimeout), defaultAckTimeout)
+	r.Inflight = orDefault(q.Inflight, defaultInflight)
+	r.MaxRetries, r.Downlink = defaultMaxRetries, defaultDownlink
 	if q.MaxRetries != nil {
-		to.retries = *q.MaxRetries
+		r.MaxRetries = *q.MaxRetries
 	}
 	if d := q.Downlink; d != nil {
 		if *d < 0 || *d > 2 {
 			return fmt.Errorf("downlink %d is no quality of service: 0, 1 or 2", *d)
 		}
-		to.downlink = uint8(*d)
+		r.Downlink = uint8(*d)
 	}
 	switch {
-	case to.ttl < time.Second:
-		return fmt.Errorf("ttl %v: give a time from 1s on, such as 24h", to.ttl)
-	case to.ackTimeout < 10*time.Millisecond:
-		return fmt.Errorf("ack_timeout %v: give a time from 10ms on, such as 3s", to.ackTimeout)
-	case to.retries < 0 || to.retries > math.MaxUint8:
-		return fmt.Errorf("max_retries %d: give a number from 0 to %d, such as 3", to.retries, math.MaxUint8)
-	case to.inflight < 1 || to.inflight > math.MaxUint16:
-		return fmt.Errorf("inflight %d: give a number from 1 to %d, such as 64", to.inflight, math.MaxUint16)
+	case r.TTL < time.Second:
+		return fmt.Errorf("ttl %v: give a time from 1s on, such as 24h", r.TTL)
+	case r.AckTimeout < 10*time.Millisecond:
+		return fmt.Errorf("ack_timeout %v: give a time from 10ms on, such as 3s", r.AckTimeout)
+	case r.MaxRetries < 0 || r.MaxRetries > math.MaxUint8:
+		return fmt.Errorf("max_retries %d: give a number from 0 to %d, such as 3", r.MaxRetries, math.MaxUint8)
+	case r.Inflight < 1 || r.Inflight > math.MaxUint16:
+		return fmt.Errorf("inflight %d: give a number from 1 to %d, such as 64", r.Inflight, math.MaxUint16)
 	}
 	return nil
 }

@@ -105,8 +105,11 @@ func (v *visit) leave(remote net.Addr, err error) {
 		}
 		live.Remove(c)
 		c.leases.release()
-		live.Lasted.Observe(time.Since(c.since).Seconds())
 		info = c.Info()
+		if e := c.ext.Load(); e != nil {
+			e.gone()
+		}
+		live.Lasted.Observe(time.Since(c.since).Seconds())
 	}
 	logging{live}.ended(remote, e, info)
 	v.pass.Dismiss(e.reason)
