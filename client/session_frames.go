@@ -15,29 +15,29 @@ func (l *link) extended(f *wire.Frame) {
 	e, err := wire.ParseExt(f)
 	switch {
 	case err != nil:
-		l.violated(wire.ErrorMalformed, err)
+		l.violates(wire.ErrorMalformed, err)
 	case e.Flag == wire.FlagRsp:
 		l.answerTo(e.ID, f, e.Payload)
-	case !l.session.take(l, uint8(f.Cmd), &e):
-		l.violated(wire.ErrorID, fmt.Errorf("message %d of QoS %d, DUP %v: its id was used before, or more messages are in flight than may be", e.ID, e.QoS, e.Dup))
+	default:
+		l.violates(l.session.take(l, uint8(f.Cmd), &e))
 	}
 }
 
 // control is told of the protocol's own frames but for heartbeats.
 func (l *link) control(f *wire.Frame) {
 	if err := wire.CheckControl(f); err != nil {
-		l.violated(wire.ErrorMalformed, err)
+		l.violates(wire.ErrorMalformed, err)
 		return
 	}
 	id, _ := wire.ParseAck(f.Payload)
 	switch f.Cmd {
 	case wire.CmdPubAck, wire.CmdPubRec, wire.CmdPubComp:
 		if !l.session.acked(l, uint8(f.Cmd), id) {
-			l.violated(wire.ErrorID, fmt.Errorf("command 0x%02X acknowledges message %d, which was never sent so", f.Cmd, id))
+			l.violates(wire.ErrorID, fmt.Errorf("command 0x%02X acknowledges message %d, which was never sent so", f.Cmd, id))
 		}
 	case wire.CmdPubRel:
 		if !l.session.release(l, id) {
-			l.violated(wire.ErrorID, fmt.Errorf("PUBREL of message %d, which was not acknowledged", id))
+			l.violates(wire.ErrorID, fmt.Errorf("PUBREL of message %d, which was not acknowledged", id))
 		}
 	case wire.CmdGoAway:
 		g, _ := wire.ParseGoAway(f.Payload)
@@ -50,7 +50,7 @@ func (l *link) control(f *wire.Frame) {
 		}
 	case wire.CmdPing, wire.CmdPong: // pongs to pings of one's own are told of by Pong
 	default:
-		l.violated(wire.ErrorProtocol, fmt.Errorf("command 0x%02X is the client's to send, or comes but once", f.Cmd))
+		l.violates(wire.ErrorProtocol, fmt.Errorf("command 0x%02X is the client's to send, or comes but once", f.Cmd))
 	}
 }
 
@@ -60,8 +60,11 @@ func (l *link) hangUp(cause error) {
 	l.conn.Close(cause)
 }
 
-// violated tells the peer what it has done, and ends the connection.
-func (l *link) violated(code wire.ErrorCode, cause error) {
+// violates tells the peer what it has done, and ends the connection; cause may be nil: it has done nothing.
+func (l *link) violates(code wire.ErrorCode, cause error) {
+	if cause == nil {
+		return
+	}
 	_, _ = l.conn.Write(wire.AppendError(nil, wire.ErrorFrame{Code: code, Text: cause.Error()}))
 	l.hangUp(fmt.Errorf("%w: %w", ErrProtocol, cause))
 }

@@ -97,8 +97,11 @@ func (s *session) upDone(res queue.Result) {
 	s.waiting = append(full, s.waiting...) // who comes while others wait goes behind them at once
 	if res.Err == nil {
 		for _, op := range s.up.batch.Ops {
-			if op.Kind == queue.Remove {
+			switch op.Kind {
+			case queue.Remove:
 				freed++
+			case queue.Acknowledge:
+				s.releasable(op.ID)
 			}
 		}
 		for _, id := range res.Dropped {

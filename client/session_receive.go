@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/caddy-gopr/caddy-gopr/qos"
 	"github.com/caddy-gopr/caddy-gopr/queue"
@@ -28,29 +29,29 @@ type arrival struct {
 	done  bool  // OnMessage, or Ack, is done with it
 }
 
-// take takes in a message. false: it is not what the protocol allows.
-func (s *session) take(l *link, cmd uint8, e *wire.Ext) bool {
+// take takes in a message. The error is what is wrong with it, and its code.
+func (s *session) take(l *link, cmd uint8, e *wire.Ext) (wire.ErrorCode, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link != l || s.ended {
-		return true
+		return 0, nil
 	}
 	if e.QoS == 0 {
 		if s.idle >= maxIdle || s.bytes+len(e.Payload) > maxBytes {
 			s.stats.Dropped++
-			return true
+			return 0, nil
 		}
 		s.idle++
 		s.bytes += len(e.Payload)
 		s.deliverSoon(Message{Cmd: cmd, Flag: e.Flag, ID: e.ID, Payload: bytes.Clone(e.Payload)})
-		return true
+		return 0, nil
 	}
 	rel, verdict := s.receiver.Take(e.ID, e.Dup)
 	id := s.ticket.Down + rel
 	switch verdict {
 	case qos.New:
 		if len(s.arrivals)+len(s.settling) >= maxUndone {
-			return false
+			return wire.ErrorLimit, fmt.Errorf("message %d is one of more than %d in flight", e.ID, maxUndone)
 		}
 		s.taken = id
 		a := &arrival{session: s, epoch: s.epoch, id: id, qos: e.QoS, link: l}
@@ -67,9 +68,9 @@ func (s *session) take(l *link, cmd uint8, e *wire.Ext) bool {
 			}
 		}
 	default:
-		return false
+		return wire.ErrorID, fmt.Errorf("message %d of QoS %d, DUP %v: its id was used before, or is far from the others", e.ID, e.QoS, e.Dup)
 	}
-	return true
+	return 0, nil
 }
 
 func (s *session) deliverSoon(m Message) {

@@ -266,7 +266,7 @@ func TestHostileGateway(t *testing.T) {
 		{"WELCOME twice", wire.AppendFrame(nil, wire.CmdWelcome, 0, []byte{1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0}), wire.ErrorProtocol},
 		{"BYE", wire.AppendBye(nil), wire.ErrorProtocol},
 		{"an unknown command", wire.AppendFrame(nil, 0x0C, 0, nil), wire.ErrorMalformed},
-		{"more than can be in flight", flood, wire.ErrorID},
+		{"more than can be in flight", flood, wire.ErrorLimit},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

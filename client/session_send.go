@@ -95,16 +95,22 @@ func (s *session) acked(l *link, cmd uint8, id uint32) bool {
 	case qos.Done:
 		s.remove(full)
 	case qos.Release:
-		// The PUBREL need not wait until that is safe: should it be forgotten, the message goes out again, and is known there.
 		s.up.ops = append(s.up.ops, queue.Op{Kind: queue.Acknowledge, ID: full})
-		s.settle(full, nil)
 		s.flights[full] = queue.Message{}
-		s.sender.Release(rel, time.Now())
-		s.appendAck(wire.CmdPubRel, id) // if it does not go out now, it does when it is late
+		s.settle(full, nil)
 	case qos.Forged:
 		return false
 	}
 	return true
+}
+
+// releasable has a message released whose PUBREC is safe: not before, or it might be sent again to a gateway that has forgotten it. mu is held.
+func (s *session) releasable(id uint64) {
+	rel := id - s.ticket.Up
+	if _, here := s.flights[id]; here && s.sender.Release(rel, time.Now()) { // else its PUBREC came over another connection
+		s.appendAck(wire.CmdPubRel, uint32(rel)) // if it does not go out now, it does when it is late
+		s.rouseBy(s.sender.Deadline())
+	}
 }
 
 // flushed is told when all acknowledgements of a piece were told of.
@@ -162,15 +168,9 @@ func (s *session) load() {
 // offer makes a message of the queue ready, or forgets it where the gateway has it. mu is held.
 func (s *session) offer(m *queue.Message) {
 	has := m.ID <= s.known
-	switch {
-	case m.State == queue.Acknowledged && !has, // in an earlier session
-		has && m.QoS == 1:
+	if has != (m.State == queue.Acknowledged) { // it arrived, on the connection before or in an earlier session
 		s.remove(m.ID)
 		return
-	case has && m.State == queue.Queued:
-		m.State, m.Payload = queue.Acknowledged, nil
-		s.up.ops = append(s.up.ops, queue.Op{Kind: queue.Acknowledge, ID: m.ID})
-		s.settle(m.ID, nil)
 	}
 	if !has && s.counted < m.ID && m.ID <= s.doubt {
 		s.counted = m.ID
