@@ -27,27 +27,27 @@ type Place func(t *testing.T, b queue.Bounds, now func() time.Time) queue.Store
 type Options struct {
 	// Durable: a store that is opened in a place where one was closed knows all that was committed.
 	Durable bool
-	// Shared: two stores may be open in one place at the same time.
+	// Shared: two stores may be open in one place at the same time. Each counts in its Stat what it owns.
 	Shared bool
 }
 
 // Run runs all tests. newPlace is called for each of them, and returns a place where nothing is.
 func Run(t *testing.T, newPlace func(t *testing.T) Place, o Options) {
 	for _, tests := range []map[string]func(*fixture){batches, bounds, owners, reading, races} {
-		run(t, newPlace, tests)
+		run(t, newPlace, tests, o)
 	}
 	if o.Durable {
-		run(t, newPlace, reopening)
+		run(t, newPlace, reopening, o)
 	}
 	if o.Shared {
-		run(t, newPlace, sharing)
+		run(t, newPlace, sharing, o)
 	}
 }
 
-func run(t *testing.T, newPlace func(t *testing.T) Place, tests map[string]func(*fixture)) {
+func run(t *testing.T, newPlace func(t *testing.T) Place, tests map[string]func(*fixture), o Options) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			f := &fixture{T: t, place: newPlace(t)}
+			f := &fixture{T: t, place: newPlace(t), shared: o.Shared}
 			f.clock.Store(epoch.UnixMilli())
 			test(f)
 		})
@@ -60,8 +60,9 @@ var epoch = time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC)
 // fixture is one test with its place, its clock, and helpers that fail it.
 type fixture struct {
 	*testing.T
-	place Place
-	clock atomic.Int64 // ms since 1970
+	place  Place
+	shared bool
+	clock  atomic.Int64 // ms since 1970
 	queue.Store
 }
 

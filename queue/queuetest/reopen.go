@@ -21,6 +21,9 @@ var reopening = map[string]func(*fixture){
 		listed, st := f.entries(queue.Filter{}), f.Stat()
 		f.reopen(queue.Bounds{})
 
+		if f.shared {
+			f.own(id(1), 3)
+		}
 		again := f.Stat()
 		equal(f, "messages and bytes", []any{again.Messages, again.Bytes}, []any{st.Messages, st.Bytes})
 		after := f.entries(queue.Filter{})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"sync"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -79,63 +78,30 @@ func (s *Store) read(hash map[string]string) (session.Record, error) {
 	return r, err
 }
 
-// page is how many keys are looked at in a round trip.
-const page = 500
-
 // List is that of [session.Store].
 func (s *Store) List(ctx context.Context, f func(session.Record) bool) error {
-	cluster, ok := s.redis.UniversalClient.(*goredis.ClusterClient)
-	if !ok {
-		_, err := s.listOf(ctx, s.redis.UniversalClient, f)
-		return s.redis.Err(err)
-	}
-	// Its nodes are asked at once; f is not.
-	var mu sync.Mutex
-	more := true
-	err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *goredis.Client) error {
-		_, err := s.listOf(ctx, node, func(r session.Record) bool {
-			mu.Lock()
-			defer mu.Unlock()
-			more = more && f(r)
-			return more
+	seen := make(map[session.ID]bool) // a key may come twice, and a session under the other of its keys
+	return s.redis.Scan(ctx, s.redis.Pattern("s"), func(keys []string) (bool, error) {
+		hashes := make([]*goredis.MapStringStringCmd, len(keys))
+		_, err := s.redis.Pipelined(ctx, func(p goredis.Pipeliner) error {
+			for i, key := range keys {
+				hashes[i] = p.HGetAll(ctx, key)
+			}
+			return nil
 		})
-		return err
+		if err != nil {
+			return false, s.redis.Err(err)
+		}
+		for _, cmd := range hashes {
+			r, err := record(cmd.Val())
+			if err != nil || seen[r.ID] {
+				continue // it ended meanwhile; or it is nobody's
+			}
+			seen[r.ID] = true
+			if !f(r) {
+				return false, nil
+			}
+		}
+		return true, nil
 	})
-	return s.redis.Err(err)
-}
-
-// listOf lists what is on one node.
-func (s *Store) listOf(ctx context.Context, node goredis.Cmdable, f func(session.Record) bool) (more bool, err error) {
-	seen := make(map[session.ID]bool) // SCAN may return a key twice, and one that was renamed
-	for cursor := uint64(0); ; {
-		var keys []string
-		if keys, cursor, err = node.Scan(ctx, cursor, s.redis.Pattern("s"), page).Result(); err != nil {
-			return false, err
-		}
-		if len(keys) > 0 {
-			hashes := make([]*goredis.MapStringStringCmd, len(keys))
-			_, err := node.Pipelined(ctx, func(p goredis.Pipeliner) error {
-				for i, key := range keys {
-					hashes[i] = p.HGetAll(ctx, key)
-				}
-				return nil
-			})
-			if err != nil {
-				return false, err
-			}
-			for _, cmd := range hashes {
-				r, err := record(cmd.Val())
-				if err != nil || seen[r.ID] {
-					continue // it ended meanwhile; or it is nobody's
-				}
-				seen[r.ID] = true
-				if !f(r) {
-					return false, nil
-				}
-			}
-		}
-		if cursor == 0 {
-			return true, nil
-		}
-	}
 }

@@ -91,6 +91,7 @@ func (s *Store) ended(id session.ID, fence uint64) {
 }
 
 const (
+	page      = 500 // sessions that are looked at in a round trip
 	checkAll  = 0
 	checkSome = page
 )

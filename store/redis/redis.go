@@ -1,6 +1,7 @@
 // Package redis opens a Redis: one server, a master that Sentinels watch, or a cluster.
 //
 //	redis.go    the connection, and its state of health
+//	scan.go     what keys there are
 //	url.go      where the Redis is, by URL
 //	escape.go   keys
 //	redistest/  real servers, for tests
