@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-gopr/caddy-gopr/queue"
 	queuememory "github.com/caddy-gopr/caddy-gopr/queue/memory"
+	queueredis "github.com/caddy-gopr/caddy-gopr/queue/redis"
 	queuesqlite "github.com/caddy-gopr/caddy-gopr/queue/sqlite"
 	"github.com/caddy-gopr/caddy-gopr/session"
 	sessionmemory "github.com/caddy-gopr/caddy-gopr/session/memory"
@@ -66,6 +67,12 @@ func (p Place) openQueue(handler string, b queue.Bounds) (q queue.Store, release
 			return queuememory.New(b, nil), nil
 		case StoreSQLite:
 			return queuesqlite.Open(p.at, b, nil)
+		case StoreRedis:
+			at, err := redisFor(p.at, handler)
+			if err != nil {
+				return nil, err
+			}
+			return queueredis.Open(at, b, nil)
 		default:
 			return nil, fmt.Errorf("%s can't keep messages", p.kind)
 		}

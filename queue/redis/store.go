@@ -97,7 +97,7 @@ type ownerRequest struct {
 	answered chan struct{}
 }
 
-// Open opens the store at a URL; see docs/stores-redis.md. It does not wait for the Redis: while that is away, batches fail. now is its clock; nil: time.Now.
+// Open opens the store at a URL; see docs/redis.md. It does not wait for the Redis: while that is away, batches fail. now is its clock; nil: time.Now.
 func Open(url string, b queue.Bounds, now func() time.Time) (*Store, error) {
 	if now == nil {
 		now = time.Now
@@ -170,6 +170,13 @@ func (s *Store) own(ctx context.Context, r *ownerRequest) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// SetBounds replaces the bounds. What is stored stays.
+func (s *Store) SetBounds(b queue.Bounds) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ledger.Bounds = b.WithDefaults()
 }
 
 // Stat implements [queue.Store].

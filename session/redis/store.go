@@ -33,7 +33,7 @@ import (
 // retries are made of each step whose answer was lost: a token that is spent can't be shown to another try, but the step can be done again.
 const retries = 2
 
-// Open opens the store at a URL; see docs/stores-redis.md. It does not wait for the Redis: while that is away, each method says so.
+// Open opens the store at a URL; see docs/redis.md. It does not wait for the Redis: while that is away, each method says so.
 func Open(url string) (*Store, error) {
 	r, err := redis.Open(url, retries)
 	if err != nil {

@@ -40,7 +40,7 @@ type Health struct {
 	Lost  uint64    // how often it has gone from up to down
 }
 
-// Open takes a URL; see docs/stores-redis.md for its forms and options. It connects to nobody: a Redis that is away is found out by the first command.
+// Open takes a URL; see docs/redis.md for its forms and options. It connects to nobody: a Redis that is away is found out by the first command.
 // retries is how often a command is sent again whose answer did not come; 0: never.
 func Open(url string, retries int) (*Redis, error) {
 	o, err := parse(url)

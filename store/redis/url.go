@@ -56,6 +56,10 @@ func parse(raw string) (*options, error) {
 		authority = authority[at+1:]
 	}
 
+	if strings.Contains(path, "@") && scheme != "unix" {
+		return nil, errors.New("the URL of a Redis has an @ behind its host: a / in the password is written as %2F, and an @ in the path as %40")
+	}
+
 	base, secure := scheme, false
 	if strings.HasPrefix(scheme, "rediss") {
 		base, secure = "redis"+scheme[len("rediss"):], true

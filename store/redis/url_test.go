@@ -67,6 +67,7 @@ func TestParseRefuses(t *testing.T) {
 		"redis://a,b":                           "redis+cluster://",
 		"redis://h:0":                           "1 to 65535",
 		"redis://h:70000":                       "1 to 65535",
+		"redis://u:hunter2/x@h/0":               "written as %2F",
 		"redis://h/x":                           "is a number",
 		"redis://h/-1":                          "is a number",
 		"redis://u:hunter2%@h":                  "write it as %25",
