@@ -15,6 +15,8 @@ Usage: ./xcaddy.sh [COMMAND]
   bench [ARGS]  build, then measure the gateway beside other ways, in one run; ARGS go to `go run ./bench`,
                 such as -suite relay,tls -rounds 5 -only 50x32x64. `bench -compare REV` compares the Go
                 benchmarks with those of another revision
+  chaos [ARGS]  build, then break gateways, backends, Redis and networks, and count what was lost; ARGS go to
+                `go run ./integration/chaos`, such as -only storm -duration 1h, or -short. See docs/chaos.md
 
 Versions: Caddy's and caddy-l4's are those in go.mod, the tools' those in tools/go.mod.
 Paths in ARGS are relative to the repository's root.
@@ -169,6 +171,13 @@ bench() {
 	exec go run ./bench "$@"
 }
 
+chaos() {
+	debian redis-server mosquitto || true
+	build
+	step 'chaos: seeds, bounds and how to read it are in docs/chaos.md'
+	exec go run ./integration/chaos "$@"
+}
+
 command=${1:-build}
 [ $# -eq 0 ] || shift
 case $command in
@@ -176,7 +185,7 @@ case $command in
 	usage
 	exit
 	;;
-build | run | test | lint | bench) ;;
+build | run | test | lint | bench | chaos) ;;
 *) die "there is no command $command, see ./xcaddy.sh --help" ;;
 esac
 

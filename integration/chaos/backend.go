@@ -50,13 +50,14 @@ func runBackend(ctx context.Context, args []string) error {
 		}
 		go func() {
 			defer nc.Close()
-			if err := o.serve(nc, j); err != nil && !isEnd(err) {
+			if err := o.serve(nc, j); !isEnd(err) {
 				fmt.Fprintf(os.Stderr, "backend %s: %v\n", o.listen, err)
 			}
 		}()
 	}
 }
 
+// serve lives one connection, and returns why it ended.
 func (o *backendOptions) serve(nc net.Conn, j *journal) error {
 	if o.extended {
 		return (&extended{stream: newStream(nc, false), journal: j, backendOptions: o}).serve()

@@ -166,7 +166,6 @@ func judge(ledgers []*ledger, h *history) (v verdict) {
 			}
 			v.Down.add(t)
 		}
-		v.Renewed += l.renewed
 		v.Refused += l.refused
 		l.mu.Unlock()
 	}

@@ -27,8 +27,7 @@ type route struct {
 	Addr         string // to listen on
 	Backends     []string
 	Extended     bool
-	Sessions     string // the store and its address, as in the Caddyfile
-	Queue        string
+	Store        string // of sessions and messages, as in the Caddyfile
 	Options      string // further options of the handler, one a line
 	QueueOptions string
 	Version      int // counts reloads: each is to change something
@@ -59,15 +58,15 @@ var caddyfile = template.Must(template.New("Caddyfile").Parse(`{
 						extended
 						{{- end}}
 					}
-					{{- if .Sessions}}
+					{{- if .Store}}
 					sessions {
-						store {{.Sessions}}
+						store {{.Store}}
 						expiry 1h
 						park 5s
 						heartbeat 2s
 					}
 					queue {
-						store {{.Queue}}
+						store {{.Store}}
 						{{.QueueOptions}}
 					}
 					{{- end}}
@@ -178,7 +177,7 @@ func (g *gateway) killConnections(n int) (killed int, err error) {
 	return killed, nil
 }
 
-// metrics returns the sum of each of our metrics over all labels but those in keep, by name{label=value,…}.
+// metrics returns all series, by name and labels as they are printed.
 func (g *gateway) metrics() (map[string]float64, error) {
 	b, err := g.ask(http.MethodGet, "/metrics", nil)
 	if err != nil {
@@ -196,6 +195,16 @@ func (g *gateway) metrics() (map[string]float64, error) {
 		}
 	}
 	return all, nil
+}
+
+// sum adds up a metric over all its labels.
+func sum(all map[string]float64, name string) (total float64) {
+	for series, v := range all {
+		if series == name || strings.HasPrefix(series, name+"{") {
+			total += v
+		}
+	}
+	return total
 }
 
 // resident is the process's memory, in bytes.

@@ -15,8 +15,7 @@ type ledger struct {
 	sent     []sending // the i-th has the number i+1
 	acked    int
 	received []arrival // in their order
-	renewed  int       // sessions that were lost: the device came back, and was given a new one
-	refused  int       // messages that the gateway refused, and that were published again
+	refused  int       // messages that the gateway refused, and that were sent again
 }
 
 // A sending is one message published.
@@ -55,12 +54,6 @@ func (l *ledger) receive(m message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.received = append(l.received, arrival{number: m.number, qos: m.qos})
-}
-
-func (l *ledger) renew() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.renewed++
 }
 
 func (l *ledger) refuse() {

@@ -57,10 +57,19 @@ type scenario struct {
 	name  string
 	about string
 	run   func(*world, *outcome) error
+	long  bool // it says nothing when it is short
 }
 
 var scenarios = []scenario{
-	{"kill", "the gateway is killed at random moments, again and again", runKill},
+	{name: "kill", about: "the gateway is killed at random moments, again and again", run: runKill},
+	{name: "move", about: "devices move between two gateways that share a Redis", run: runMove, long: true},
+	{name: "pause", about: "the gateway that owns sessions is paused, overtaken, and wakes", run: runPause, long: true},
+	{name: "storm", about: "everything at once, at random", run: runStorm, long: true},
+	{name: "away", about: "the backend is away while a thousand devices publish", run: runAway},
+	{name: "crowd", about: "thousands of clients come back in one second", run: runCrowd},
+	{name: "flood", about: "ten million messages to a backend that is away", run: runFlood},
+	{name: "idle", about: "what an idle session costs in memory", run: runIdle},
+	{name: "throughput", about: "durable QoS 1, beside the store alone and beside mosquitto", run: runThroughput, long: true},
 }
 
 func main() {

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -55,20 +54,6 @@ func (p *process) kill() {
 	if cmd, exited := p.running(); cmd != nil {
 		_ = cmd.Process.Kill()
 		<-exited
-	}
-}
-
-// stop asks it to end, and kills it if it does not within 10 s.
-func (p *process) stop() {
-	cmd, exited := p.running()
-	if cmd == nil {
-		return
-	}
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-exited:
-	case <-time.After(10 * time.Second):
-		p.kill()
 	}
 }
 

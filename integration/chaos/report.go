@@ -75,7 +75,7 @@ func (o *outcome) promises(v verdict) {
 		o.none(w.name+": not acknowledged in the end", w.t.Open)
 	}
 	o.none("sessions lost", v.Renewed)
-	o.note("refused, and published again", float64(v.Refused), "")
+	o.note("refused, and sent again", float64(v.Refused), "")
 }
 
 // print writes the report as a table.

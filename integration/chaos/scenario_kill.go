@@ -16,7 +16,7 @@ func runKill(w *world, out *outcome) error {
 	if err != nil {
 		return err
 	}
-	toPlain, toExtended, err := twoRoutes([]string{plain}, []string{extended}, "sqlite "+w.path("gopr.db"))
+	toPlain, toExtended, err := twoRoutes([]string{plain}, []string{extended}, w.sqlite)
 	if err != nil {
 		return err
 	}
@@ -25,8 +25,8 @@ func runKill(w *world, out *outcome) error {
 		return err
 	}
 	const each, every = 20, 50 * time.Millisecond
-	one := w.add(each, silent, to(toPlain.Addr))
-	two := w.add(each, extendedAnswering, to(toExtended.Addr))
+	one := w.add(each, mixed, silent, to(toPlain.Addr))
+	two := w.add(each, mixed, extendedAnswering, to(toExtended.Addr))
 	stopOne := publish(one, every, qos1)
 	stopTwo := publish(two, every, qos12)
 	for range rounds {

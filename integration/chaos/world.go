@@ -26,7 +26,7 @@ type world struct {
 	backends []*process
 	proxies  []*proxy
 	journals []string
-	devices  []*device
+	devices  []device
 
 	ctx  context.Context // ends the devices
 	end  context.CancelFunc
@@ -123,16 +123,22 @@ func (w *world) spoil(addr string) (*proxy, error) {
 	return p, err
 }
 
-// twoRoutes are a handler before plain backends, and one before extended ones, with their sessions and messages in a store.
-func twoRoutes(plain, extended []string, store string) (toPlain, toExtended route, err error) {
-	toPlain = route{Name: "plain", Backends: plain, Sessions: store, Queue: store}
-	toExtended = route{Name: "extended", Backends: extended, Extended: true, Sessions: store, Queue: store}
+// twoRoutes are a handler before plain backends, and one before extended ones, with their sessions and messages in the store that store names for each.
+func twoRoutes(plain, extended []string, store func(handler string) string) (toPlain, toExtended route, err error) {
+	toPlain = route{Name: "plain", Backends: plain, Store: store("plain")}
+	toExtended = route{Name: "extended", Backends: extended, Extended: true, Store: store("extended")}
 	if toPlain.Addr, err = freeAddr(); err != nil {
 		return toPlain, toExtended, err
 	}
 	toExtended.Addr, err = freeAddr()
 	return toPlain, toExtended, err
 }
+
+// sqlite is a file for each handler.
+func (w *world) sqlite(handler string) string { return "sqlite " + w.path(handler+".db") }
+
+// always is one store for all handlers.
+func always(store string) func(string) string { return func(string) string { return store } }
 
 // gateway starts a gateway.
 func (w *world) gateway(name string, routes ...route) (*gateway, error) {
@@ -144,24 +150,27 @@ func (w *world) gateway(name string, routes ...route) (*gateway, error) {
 }
 
 // add makes n devices that dial, and runs them.
-func (w *world) add(n int, to backendKind, dial func(i int) func(context.Context) (net.Conn, error)) []*device {
-	devices := w.make(n, to, dial)
+func (w *world) add(n int, kind deviceKind, to backendKind, dial dialer) []device {
+	devices := w.make(n, kind, to, dial)
 	w.run(devices)
 	return devices
 }
 
 // make makes devices, and does not run them yet.
-func (w *world) make(n int, to backendKind, dial func(i int) func(context.Context) (net.Conn, error)) []*device {
+func (w *world) make(n int, kind deviceKind, to backendKind, dial dialer) []device {
 	first := len(w.devices)
 	for i := range n {
-		d := newDevice(uint32(first+i+1), dial(i))
-		d.ledger.answers, d.ledger.answersAcked = to&answering != 0, to == extendedAnswering
-		w.devices = append(w.devices, d)
+		l := &ledger{device: uint32(first + i + 1), answers: to&answering != 0, answersAcked: to == extendedAnswering}
+		if kind == mixed && i%2 == 1 {
+			w.devices = append(w.devices, newSDKDevice(l, dial))
+		} else {
+			w.devices = append(w.devices, newOwnDevice(l, dial))
+		}
 	}
 	return w.devices[first:]
 }
 
-func (w *world) run(devices []*device) {
+func (w *world) run(devices []device) {
 	for _, d := range devices {
 		w.live.Go(func() { d.run(w.ctx) })
 	}
@@ -176,18 +185,24 @@ const (
 	extendedAnswering backendKind = 3 // and it is told when the gateway has that
 )
 
+// deviceKind is which clients they are.
+type deviceKind uint8
+
+const (
+	own   deviceKind = iota // of this program alone
+	mixed                   // and of the SDK, in turn
+)
+
 // to dials one address, always.
-func to(addr string) func(int) func(context.Context) (net.Conn, error) {
-	return func(int) func(context.Context) (net.Conn, error) {
-		return func(ctx context.Context) (net.Conn, error) {
-			d := net.Dialer{Timeout: 2 * time.Second}
-			return d.DialContext(ctx, "tcp", addr)
-		}
+func to(addr string) dialer {
+	return func(ctx context.Context) (net.Conn, error) {
+		d := net.Dialer{Timeout: 2 * time.Second}
+		return d.DialContext(ctx, "tcp", addr)
 	}
 }
 
 // publish has each device publish so often, with the QoS that qos returns for its n-th message, until the function that it returns is called.
-func publish(devices []*device, every time.Duration, qos func(n int) uint8) (stop func()) {
+func publish(devices []device, every time.Duration, qos func(n int) uint8) (stop func()) {
 	over := make(chan struct{})
 	var all sync.WaitGroup
 	for _, d := range devices {
@@ -219,7 +234,6 @@ func publish(devices []*device, every time.Duration, qos func(n int) uint8) (sto
 }
 
 func qos1(int) uint8    { return 1 }
-func qos2(int) uint8    { return 2 }
 func qos12(n int) uint8 { return uint8(1 + n%2) }
 
 // settle waits until all that was published is acknowledged, has arrived, and was answered where it is to be; or nothing moves any more. Then it says what came of it all.
@@ -231,6 +245,9 @@ func (w *world) settle(within time.Duration) (v verdict, took time.Duration, err
 			return v, 0, err
 		}
 		v = judge(w.ledgers(), h)
+		for _, d := range w.devices {
+			v.Renewed += d.status().renewed
+		}
 		if v.Up.Open+v.Up.Lost+v.Down.Open+v.Down.Lost == 0 {
 			return v, time.Since(began), nil
 		}
@@ -264,27 +281,19 @@ func (w *world) conclude(out *outcome) error {
 func (w *world) diagnose() {
 	said := 0
 	for _, d := range w.devices {
-		if d.ledger.unacked() == 0 || said == 10 {
+		open := d.book().unacked()
+		if open == 0 || said == 10 {
 			continue
 		}
 		said++
-		d.mu.Lock()
-		w.say("device %d: connected: %v, %d HELLOs answered, %d open, the first with id %d after %d tries; last error: %v",
-			d.ledger.device, d.stream != nil, d.hellos, len(d.open), first(d.open).id, first(d.open).tries, d.err)
-		d.mu.Unlock()
+		s := d.status()
+		w.say("device %d has %d messages without an acknowledgement; connected: %v, after %d HELLOs; its last error: %v", d.book().device, open, s.connected, s.hellos, s.err)
 	}
-}
-
-func first(open []*outgoing) outgoing {
-	if len(open) == 0 {
-		return outgoing{}
-	}
-	return *open[0]
 }
 
 func (w *world) ledgers() (all []*ledger) {
 	for _, d := range w.devices {
-		all = append(all, d.ledger)
+		all = append(all, d.book())
 	}
 	return all
 }

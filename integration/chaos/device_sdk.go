@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-gopr/caddy-gopr/client"
+	"github.com/caddy-gopr/caddy-gopr/keepalive"
+)
+
+// A sdkDevice is the client SDK, as a device would use it; only that it is more impatient.
+type sdkDevice struct {
+	ledger *ledger
+	client *client.Client
+	conn   atomic.Pointer[leavable]
+	lost   atomic.Pointer[error]
+	acks   sync.WaitGroup
+}
+
+func newSDKDevice(l *ledger, dial dialer) *sdkDevice {
+	d := &sdkDevice{ledger: l}
+	c, err := client.New("gateway:0", client.Options{
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			nc, err := dial(ctx)
+			if err != nil {
+				return nil, err
+			}
+			conn := &leavable{Conn: nc}
+			d.conn.Store(conn)
+			return conn, nil
+		},
+		Heartbeat: keepalive.Heartbeat{Interval: time.Second, Timeout: time.Second},
+		Reconnect: client.Reconnect{Initial: 100 * time.Millisecond, Max: 500 * time.Millisecond, Attempts: -1},
+		OnState: func(c client.Change) {
+			if c.Err != nil {
+				d.lost.Store(&c.Err)
+			}
+		},
+		Session: &client.SessionOptions{
+			ClientID:       clientID(l.device),
+			Expiry:         time.Hour,
+			WelcomeTimeout: 3 * time.Second,
+			OnMessage: func(m client.Message) {
+				if m, ok := parseMessage(m.Payload); ok {
+					l.receive(m)
+				}
+			},
+		},
+	})
+	if err != nil {
+		panic(err) // the options are this file's own
+	}
+	d.client = c
+	return d
+}
+
+func (d *sdkDevice) run(ctx context.Context) {
+	_ = d.client.Run(ctx)
+	_ = d.client.Close()
+	d.acks.Wait()
+}
+
+func (d *sdkDevice) publish(qos uint8) {
+	m := d.ledger.publish(qos, time.Now())
+	payload := m.append(nil, 64)
+	for {
+		r, err := d.client.Enqueue(context.Background(), cmdApp, payload, qos)
+		if errors.Is(err, client.ErrQueueFull) {
+			time.Sleep(20 * time.Millisecond)
+			continue
+		}
+		if err != nil {
+			return // it stays open in the ledger, and the checker says so
+		}
+		d.acks.Go(func() {
+			<-r.Done()
+			if r.Err() == nil {
+				d.ledger.ack(m.number, time.Now())
+			}
+		})
+		return
+	}
+}
+
+func (d *sdkDevice) leave(takeover bool) {
+	if c := d.conn.Load(); c != nil {
+		c.left.Store(takeover)
+		_ = c.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+func (d *sdkDevice) book() *ledger { return d.ledger }
+
+func (d *sdkDevice) status() status {
+	now := d.client.Status()
+	s := status{
+		connected: now.State == client.Connected, hellos: int(now.Session.Begun + now.Session.Resumes),
+		renewed: max(0, int(now.Session.Begun)-1),
+	}
+	if err := d.lost.Load(); err != nil {
+		s.err = *err
+	}
+	return s
+}
+
+// A leavable connection can be left behind: then it stays open for a second after it was closed.
+type leavable struct {
+	net.Conn
+	left atomic.Bool
+}
+
+func (c *leavable) Close() error {
+	if c.left.Load() {
+		time.AfterFunc(time.Second, func() { _ = c.Conn.Close() })
+		return nil
+	}
+	return c.Conn.Close()
+}
