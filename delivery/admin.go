@@ -24,13 +24,9 @@ func (s *Session) Info() Info {
 	if s.hold != nil {
 		i.Backend = s.hold.backend
 	}
-	if s.down.relay != nil {
-		i.InFlight = s.down.relay.sender.InFlight()
-	}
+	i.InFlight, i.Unproved = s.down.inFlight(), s.up.inFlight()
 	if s.proof != nil {
 		i.Unproved = s.proof.messages
-	} else if s.up.relay != nil {
-		i.Unproved = s.up.relay.sender.InFlight()
 	}
 	return i
 }

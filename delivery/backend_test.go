@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,6 +27,68 @@ type backend struct {
 	seen   map[string]int // how often each came
 	hop    bool           // it speaks the extended protocol
 	has    map[string]uint64
+
+	numbers int      // of messages to the client
+	owed    []uint32 // those of them that were not acknowledged, by an extended backend
+}
+
+// publish has the backend send the client numbers, over its link: a plain one forgets them, an extended one repeats them until they are acknowledged.
+func (b *backend) publish(n int) {
+	live := b.all()
+	if len(live) == 0 || !live[len(live)-1].isLinked() {
+		return
+	}
+	l := live[len(live)-1]
+	l.talk.Lock()
+	defer l.talk.Unlock()
+	if b.hop && !l.welcomed {
+		return
+	}
+	var run []byte
+	b.mu.Lock()
+	for range n {
+		b.numbers++
+		if b.hop {
+			b.owed = append(b.owed, uint32(b.numbers))
+			run = append(run, publish(uint32(b.numbers), 1+uint8(b.numbers%2), fmt.Sprint(b.numbers))...)
+		} else {
+			run = wire.AppendFrame(run, app, 0, fmt.Append(nil, b.numbers))
+		}
+	}
+	b.mu.Unlock()
+	l.peer.Frames(run, n)
+}
+
+// repeat sends again what the client's gateway has not acknowledged.
+func (l *lease) repeat() {
+	l.b.mu.Lock()
+	var run []byte
+	for _, id := range l.b.owed {
+		run = append(run, again(publish(id, 1+uint8(id%2), fmt.Sprint(id)))...)
+	}
+	n := len(l.b.owed)
+	l.b.mu.Unlock()
+	if n > 0 {
+		l.peer.Frames(run, n)
+	}
+}
+
+// accepted is the numbers that were acknowledged.
+func (b *backend) accepted() (list []int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := 1; i <= b.numbers; i++ {
+		if !slices.Contains(b.owed, uint32(i)) {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+func (l *lease) isLinked() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.linked
 }
 
 // lease is an upstream.Lease.
@@ -42,8 +105,12 @@ type lease struct {
 	stopped bool // Frames returned full
 	resumed int
 	ended   bool
+	silent  bool // it belongs to a service that has died
 
 	client string // of its HELLO
+
+	talk     sync.Mutex // held by who has messages of the backend's own sent, so that they are in order
+	welcomed bool       // they may be sent; guarded by talk
 }
 
 var errLinkCut = errors.New("link cut")
@@ -65,7 +132,7 @@ func (b *backend) all() (live []*lease) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, l := range b.leases {
-		if !l.over() {
+		if !l.over() && !l.isSilent() {
 			live = append(live, l)
 		}
 	}
@@ -76,6 +143,12 @@ func (l *lease) over() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.ended
+}
+
+func (l *lease) isSilent() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.silent
 }
 
 // away has all links die, and no other made.
@@ -96,6 +169,10 @@ func (b *backend) back() {
 
 func (l *lease) link() {
 	l.mu.Lock()
+	if l.silent || l.linked || l.ended {
+		l.mu.Unlock()
+		return
+	}
 	l.linked, l.sent, l.full = true, nil, false
 	l.mu.Unlock()
 	l.peer.Linked(l, "backend")
@@ -106,9 +183,20 @@ func (l *lease) cut() {
 	was := l.linked
 	l.linked, l.sent = false, nil
 	l.mu.Unlock()
+	l.talk.Lock()
+	l.welcomed = false
+	l.talk.Unlock()
 	if was {
 		l.peer.Unlinked(errLinkCut)
 	}
+}
+
+// silence has the link die without its gateway's knowledge.
+func (l *lease) silence() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.linked, l.sent = false, nil
+	l.silent = true
 }
 
 // read is the backend's end of the link.
@@ -151,7 +239,11 @@ func (b *backend) took(f *wire.Frame) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.got = append(b.got, word(f))
-	b.seen[string(f.Payload)]++
+	payload := f.Payload
+	if e, err := wire.ParseExt(f); err == nil {
+		payload = e.Payload
+	}
+	b.seen[string(payload)]++
 }
 
 func (l *lease) answer(b []byte) {
@@ -191,11 +283,23 @@ func (l *lease) extended(f *wire.Frame) {
 		last := l.b.has[l.client]
 		l.b.mu.Unlock()
 		w, _ := wire.AppendWelcome(nil, &wire.Welcome{Resumed: last > 0, Capabilities: h.Capabilities, Window: 16, LastID: uint32(last), Token: h.Token})
+		l.talk.Lock()
 		l.peer.Frames(w, 1)
+		l.repeat()
+		l.welcomed = true
+		l.talk.Unlock()
 	case wire.CmdPubRel:
 		id, _ := wire.ParseAck(f.Payload)
 		l.peer.Frames(ack(wire.CmdPubComp, id), 1)
-	case wire.CmdPubAck, wire.CmdPubRec, wire.CmdPubComp:
+	case wire.CmdPubAck, wire.CmdPubRec:
+		id, _ := wire.ParseAck(f.Payload)
+		l.b.mu.Lock()
+		l.b.owed = slices.DeleteFunc(l.b.owed, func(owed uint32) bool { return owed == id })
+		l.b.mu.Unlock()
+		if f.Cmd == wire.CmdPubRec {
+			l.peer.Frames(ack(wire.CmdPubRel, id), 1)
+		}
+	case wire.CmdPubComp:
 	default:
 		e, err := wire.ParseExt(f)
 		if err != nil {

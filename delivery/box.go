@@ -240,7 +240,7 @@ func (s *Session) mend() {
 		s.mu.Lock()
 		defer s.unlock()
 		switch {
-		case s.gone || s.fence != fence:
+		case s.gone || s.frozen || s.fence != fence: // who has frozen it asks the same
 		case err == nil:
 			s.reconcile(up, down, false)
 		case errors.Is(err, queue.ErrFenced):

@@ -23,7 +23,7 @@ func (s *Session) Attach(c Client, w *Welcome) bool {
 	s.parkAt, s.shy = 0, true
 	s.touchAt = s.v.now() + moment(s.touchEvery())
 	if s.caps&wire.CapQoS != 0 {
-		s.down.begin(s.v.set().limits(w.window))
+		s.down.begin(w.window)
 	}
 	return true
 }

@@ -12,8 +12,9 @@ import (
 // flow is a session's messages in one direction.
 type flow struct {
 	box
-	sent  uint64 // the highest id that was ever sent, as far as is known: what comes again goes out as a repeat
-	relay *relay // to who acknowledges; nil: nobody does, or is there
+	sent   uint64 // the highest id that was ever sent, as far as is known: what comes again goes out as a repeat
+	window uint16 // that who acknowledges them has granted; 0: nobody does, or is there
+	relay  *relay // nil: nothing is in flight
 }
 
 // relay is messages on their way to who acknowledges each.
@@ -24,8 +25,8 @@ type relay struct {
 }
 
 // begin has all that is stored sent, from the first on: to a client or a backend that has just come.
-func (f *flow) begin(l qos.Limits) {
-	f.relay = &relay{sender: qos.NewSender(l, f.last)}
+func (f *flow) begin(window uint16) {
+	f.window, f.relay = window, nil
 	f.restart(0)
 	if f.info.Messages == f.info.Failed {
 		f.fed = f.info.Last
@@ -34,8 +35,24 @@ func (f *flow) begin(l qos.Limits) {
 
 // stop has nothing more sent.
 func (f *flow) stop() {
-	f.relay = nil
+	f.window, f.relay = 0, nil
 	f.restart(0)
+}
+
+// inFlight is how many messages are.
+func (f *flow) inFlight() int {
+	if f.relay == nil {
+		return 0
+	}
+	return f.relay.sender.InFlight()
+}
+
+// deadline is when a message is to be repeated; zero: never.
+func (f *flow) deadline() time.Time {
+	if f.relay == nil {
+		return time.Time{}
+	}
+	return f.relay.sender.Deadline()
 }
 
 func (r *relay) place(id uint64) (int, bool) {
@@ -80,6 +97,12 @@ func (r *relay) land(id uint64) *queue.Message {
 // forward sends what is due and what there is room for. s.mu is held.
 func (s *Session) forward(d queue.Direction, o *outgoing, crc bool) {
 	f := s.flow(d)
+	if f.relay == nil {
+		if len(f.ready) == 0 {
+			return
+		}
+		f.relay = &relay{sender: qos.NewSender(s.v.set().limits(f.window), f.last)}
+	}
 	r := f.relay
 	now := time.Now()
 	for f.relay == r {
@@ -114,6 +137,9 @@ func (s *Session) forward(d queue.Direction, o *outgoing, crc bool) {
 		r.flight = append(r.flight, m)
 		r.bytes += m.Size()
 		o.message(m, dup, crc)
+	}
+	if r.sender.InFlight() == 0 {
+		f.relay = nil
 	}
 }
 
@@ -164,8 +190,11 @@ func (s *Session) giveUp(d queue.Direction, id uint64) {
 // acked takes a PUBACK, PUBREC or PUBCOMP of a message that went that way. false: no such message was sent. s.mu is held.
 func (s *Session) acked(d queue.Direction, cmd uint8, id uint32, o *outgoing) bool {
 	f := s.flow(d)
-	if f.relay == nil {
-		return true // of a time before
+	if f.window == 0 {
+		return true // it was granted no messages, or not yet: this is of a time before
+	}
+	if f.relay == nil { // it can only be late, or forged
+		f.relay = &relay{sender: qos.NewSender(s.v.set().limits(f.window), f.last)}
 	}
 	full, outcome := f.relay.sender.Ack(cmd, id)
 	switch outcome {

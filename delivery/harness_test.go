@@ -16,6 +16,7 @@ import (
 	queuememory "github.com/caddy-gopr/caddy-gopr/queue/memory"
 	"github.com/caddy-gopr/caddy-gopr/session"
 	sessionmemory "github.com/caddy-gopr/caddy-gopr/session/memory"
+	"github.com/caddy-gopr/caddy-gopr/upstream"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
@@ -33,6 +34,9 @@ type world struct {
 	settings Settings
 	owner    int
 	v        *Service
+	plug     *plug      // of v
+	dead     []*Service // their plugs are pulled
+	local    session.Store
 
 	mu     sync.Mutex
 	events []Event
@@ -56,7 +60,11 @@ func inWorld(t *testing.T, s Settings, f func(w *world)) {
 		defer w.backend.wg.Wait()
 		defer w.sessions.Close()
 		defer w.queue.Close()
-		defer func() { w.v.Close() }()
+		defer func() {
+			for _, v := range append(w.dead, w.v) {
+				v.Close()
+			}
+		}()
 		f(w)
 	})
 }
@@ -64,8 +72,16 @@ func inWorld(t *testing.T, s Settings, f func(w *world)) {
 // start begins a service: as if another process.
 func (w *world) start() {
 	w.owner++
+	w.plug = new(plug)
+	plug := w.plug
 	v, err := NewService(Config{
-		Name: "test", Owner: fmt.Sprint("owner ", w.owner), Sessions: w.sessions, Queue: w.queue, Strays: true, Lease: w.backend.lease,
+		Name: "test", Owner: fmt.Sprint("owner ", w.owner), Sessions: pluggedSessions{w.sessions, w.plug}, Queue: pluggedQueue{w.queue, w.plug}, Local: w.local, Strays: true,
+		Lease: func(p upstream.LinkPeer, c upstream.Client) (upstream.Lease, func(), error) {
+			if plug.pulled.Load() {
+				return nil, nil, errUnplugged // the dead make no links
+			}
+			return w.backend.lease(p, c)
+		},
 		Notify: func(e Event) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -77,6 +93,16 @@ func (w *world) start() {
 	}
 	w.v = v
 	synctest.Wait()
+}
+
+// crash has the service die without a word, and another begin. Its links die with it.
+func (w *world) crash() {
+	w.plug.pull()
+	w.dead = append(w.dead, w.v)
+	for _, l := range w.backend.all() {
+		l.silence()
+	}
+	w.start()
 }
 
 // device is a client that speaks by hand.

@@ -88,9 +88,7 @@ func (s *Session) welcomed(w wire.Welcome) {
 		s.up.change(queue.Op{Kind: queue.RemoveThrough, ID: has})
 	}
 	s.proved = after
-	set := s.v.set()
-	l := set.limits(w.Window)
-	s.up.begin(l)
+	s.up.begin(w.Window)
 	if s.up.fed < after {
 		s.up.restart(after)
 	}

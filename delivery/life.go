@@ -204,8 +204,12 @@ func (s *Session) told(fence uint64, err error) {
 	if errors.Is(err, session.ErrFenced) {
 		ctx, cancel := s.v.storeContext()
 		defer cancel()
-		if _, err := s.records.Find(ctx, s.id); errors.Is(err, session.ErrUnknown) {
+		rec, err := s.records.Find(ctx, s.id)
+		switch {
+		case errors.Is(err, session.ErrUnknown):
 			cause = ErrExpired
+		case err == nil && rec.Owner == s.v.cfg.Owner:
+			return // its client is coming back this moment
 		}
 	}
 	s.mu.Lock()

@@ -117,7 +117,7 @@ func (h *hold) Linked(lease upstream.Lease, backend string) {
 		return
 	}
 	s.hop = nil
-	s.up.relay = nil
+	s.up.window, s.up.relay = 0, nil
 	s.passLoose()
 }
 

@@ -124,16 +124,16 @@ const readAgain = time.Second
 func (s *Session) sends(d queue.Direction) bool {
 	switch {
 	case d == queue.Down:
-		return s.cl != nil && s.down.relay != nil
+		return s.cl != nil && s.down.window > 0
 	case s.hop != nil:
-		return s.ready() && s.up.relay != nil
+		return s.ready() && s.up.window > 0
 	}
 	return s.ready()
 }
 
 // clear says whether the backend has proved all that it was sent.
 func (s *Session) clear() bool {
-	if s.up.relay != nil && s.up.relay.sender.InFlight() > 0 || s.proof != nil || len(s.up.ready) > 0 {
+	if s.up.inFlight() > 0 || s.proof != nil || len(s.up.ready) > 0 {
 		return false
 	}
 	return s.up.info.Messages > s.up.info.Failed

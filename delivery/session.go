@@ -111,7 +111,7 @@ func (s *Session) step() {
 		s.giveLease()
 	}
 	s.seekLease(now)
-	if s.cl != nil && !s.clientFull && s.down.relay != nil {
+	if s.cl != nil && !s.clientFull && s.down.window > 0 {
 		s.forward(queue.Down, out(&s.toClient), s.caps&wire.CapCRC != 0)
 	}
 	s.sendUp()
@@ -217,11 +217,11 @@ func (s *Session) next() moment {
 	if s.hold == nil && s.wantsLease() {
 		at = earlier(at, s.leaseAt)
 	}
-	if r := s.down.relay; r != nil && s.cl != nil && !s.clientFull {
-		at = earlier(at, s.v.moment(r.sender.Deadline()))
+	if s.cl != nil && !s.clientFull {
+		at = earlier(at, s.v.moment(s.down.deadline()))
 	}
-	if r := s.up.relay; r != nil && s.linked() && !s.linkFull {
-		at = earlier(at, s.v.moment(r.sender.Deadline()))
+	if s.linked() && !s.linkFull {
+		at = earlier(at, s.v.moment(s.up.deadline()))
 	}
 	return at
 }

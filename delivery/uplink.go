@@ -34,7 +34,7 @@ func (s *Session) sendUp() {
 	switch {
 	case !s.ready() || s.linkFull:
 	case s.hop != nil:
-		if s.up.relay != nil {
+		if s.up.window > 0 {
 			s.forward(queue.Up, out(&s.toLink), false)
 		}
 	default:
