@@ -17,7 +17,7 @@ import (
 
 var rounds = flag.Int("rounds", 20, "how many lives TestLives simulates of each kind")
 
-// life is a device that publishes numbers, and counts what comes.
+// simulated is a device that publishes numbers, and counts what comes.
 type simulated struct {
 	w        *world
 	r        *rand.Rand
@@ -26,7 +26,6 @@ type simulated struct {
 	next     uint32  // the id of the next message
 	unacked  []uint32
 	acked    map[uint32]bool // acknowledged
-	offset   int             // ids of earlier sessions of the device
 	last     uint32          // the highest id that came
 	received []int           // numbers that came, in order
 	sessions int
