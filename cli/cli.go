@@ -1,5 +1,5 @@
 // Package cli is the command line: `caddy gopr ping|send|echo|decode|bench|dissector`, to try, measure and look into
-// whatever speaks GOPR, and `status|connections|kill|upstreams|drain`, to see and steer a gateway that runs. docs/cli.md shows each command with what it prints.
+// whatever speaks GOPR, and `status|connections|kill|upstreams|drain|sessions|messages`, to see and steer a gateway that runs. docs/cli.md shows each command with what it prints.
 //
 // A command is a function of its arguments, a context that ends it, and where it reads and writes; it
 // returns an exit code and an error to print. So all but this file and declared.go can be tested in-process, and
@@ -26,6 +26,7 @@
 //	admin.go        the admin API of a running Caddy; admin_address.go: where it is
 //	status.go       status: handlers, upstreams, rates; overview.go, groups.go: what is asked and printed
 //	connections.go  connections: a list, or one; connection_text.go: as text. kill.go, upstreams.go, drain.go: those
+//	operate_sessions.go  sessions and messages: their flags and help; sessions.go, messages.go: those
 //	table.go        columns, times, sizes
 //
 //	latency.go times and their percentiles, for ping and bench
@@ -77,7 +78,7 @@ not; 2, it could not be tried: wrong arguments, no connection, an unreadable fil
 		return exit(cmd, exitUsage, fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath()))
 	})
 	cmd.AddCommand(pingCommand(), sendCommand(), echoCommand(), decodeCommand(), benchCommand(), dissectorCommand())
-	cmd.AddCommand(statusCommand(), connectionsCommand(), killCommand(), upstreamsCommand(), drainCommand())
+	cmd.AddCommand(statusCommand(), connectionsCommand(), killCommand(), upstreamsCommand(), drainCommand(), sessionsCommand(), messagesCommand())
 }
 
 func pingCommand() *cobra.Command {

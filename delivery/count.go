@@ -82,7 +82,7 @@ func (v *Service) Stat() Stat {
 	c := &v.count
 	st := Stat{
 		Takeovers: c.takeovers.Load(), Fenced: c.fenced.Load(), Refused: c.refused.Load(), Dropped: c.dropped.Load(), Lost: c.lost.Load(),
-		StoreErrors: make(map[string]uint64), Queue: v.cfg.Queue.Stat(),
+		StoreErrors: make(map[string]uint64), StoreDown: make(map[string]bool), Queue: v.cfg.Queue.Stat(),
 	}
 	for d := range 2 {
 		st.Taken[d], st.Delivered[d] = c.taken[d].Load(), c.delivered[d].Load()
@@ -90,6 +90,7 @@ func (v *Service) Stat() Stat {
 	}
 	for i, name := range storeNames {
 		st.StoreErrors[name] = v.health[i].errors.Load()
+		st.StoreDown[name] = v.health[i].down.Load()
 	}
 	c.mu.Lock()
 	st.Hellos, st.Violations = maps.Clone(c.hellos), maps.Clone(c.violations)

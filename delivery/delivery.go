@@ -221,5 +221,6 @@ type Stat struct {
 	Dropped                   uint64            // messages of QoS 0 for clients that were away, or which no link could take
 	Lost                      uint64            // requests whose answers were lost with their link
 	StoreErrors               map[string]uint64 // by store: sessions, queue
+	StoreDown                 map[string]bool   // by store: it failed when it was last asked
 	Queue                     queue.Stat
 }

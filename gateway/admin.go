@@ -48,6 +48,8 @@ func endpoints() []endpoint {
 		connectionEndpoints,
 		closedEndpoints,
 		drainEndpoints,
+		sessionEndpoints,
+		messageEndpoints,
 	)
 }
 

@@ -6,7 +6,7 @@ const namespace, subsystem = "caddy", "gopr"
 
 // The collectors are made once for the process, and registered with the registry of every configuration: so counts go on over good and rejected reloads
 // alike. Labels are of bounded number: never a client's address.
-var collectors = append(clientMetrics, upstreams{}, eventsDropped)
+var collectors = append(clientMetrics, upstreams{}, sessionMetrics{}, eventsDropped)
 
 var eventsDropped = counter("events_dropped_total", "Events that were not emitted because too many waited for slow subscribers.").WithLabelValues()
 

@@ -112,7 +112,11 @@ func (s *Sessions) start(r SessionRules) error {
 		Strays: p.Queue.kind != StoreRedis,
 		Lease:  s.lease, Notify: s.notify, Logger: Log.With("handler", name),
 	}, r.Settings)
-	return err
+	if err != nil {
+		return err
+	}
+	services.begin(name, s.service)
+	return nil
 }
 
 // Set has other rules hold, also for sessions that live. Nothing happens where the service was never needed.
@@ -148,6 +152,7 @@ func (s *Sessions) close() error {
 	var err error
 	if s.service != nil {
 		err = s.service.Close()
+		services.end(s.key.handler, s.service)
 	}
 	return errors.Join(err, s.giveBack())
 }

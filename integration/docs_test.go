@@ -289,6 +289,7 @@ func TestDocsComplete(t *testing.T) {
 		{"placeholder", "matcher/matcher.go", regexp.MustCompile(`repl\.Set\("([a-z0-9.]+)"`), "docs/modules/matcher-gopr.md", `\{%s\}`},
 		{"metric", "gateway/metrics*.go", regexp.MustCompile(`(?:gauge|gaugeOf|counter|histograms|desc)\("([a-z0-9_]+)"`), "docs/operations.md", "`caddy_gopr_%s`"},
 		{"event", "gateway/drain.go", regexp.MustCompile(`"gopr\.(drain\.[a-z]+)"`), "docs/operations/events.md", "`gopr.%s`"},
+		{"event", "delivery/delivery.go", regexp.MustCompile(`EventKind = "([a-z.]+)"`), "docs/operations/events.md", "`gopr.%s`"},
 		{"event", "upstream/events.go", regexp.MustCompile(`EventKind = "([a-z.]+)"`), "docs/operations/events.md", "`gopr.%s`"},
 		{"reason", "handler/reasons.go", regexp.MustCompile(`reason[A-Z]\w* += "([a-z_]+)"`), "docs/operations.md", "`%s`"},
 		{"reason", "gateway/door.go", regexp.MustCompile(`Refused[A-Z]\w* += "([a-z_]+)"`), "docs/operations.md", "`%s`"},
