@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/queue"
 	"github.com/caddy-gopr/caddy-gopr/session"
@@ -15,8 +16,8 @@ func (s *Session) Info() Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := Info{
-		Client: s.client, ID: s.id, State: s.stands(), Owner: s.v.cfg.Owner, Fence: s.fence, Since: s.since, Seen: s.seen, Expiry: s.expiry,
-		Remote: s.from.Source, Up: s.up.info, Down: s.down.info, Requests: len(s.asks),
+		Client: s.client, ID: s.id, State: s.stands(), Owner: s.v.owner, Fence: s.fence, Since: time.UnixMilli(s.since), Seen: time.UnixMilli(s.seen), Expiry: s.expiry,
+		Remote: s.from.Source, Up: s.up.info.whole(), Down: s.down.info.whole(), Requests: len(s.asks),
 	}
 	if s.cl == nil {
 		i.Remote = nil
@@ -114,7 +115,7 @@ func (v *Service) claim(ctx context.Context, id session.ID) (r session.Record, d
 	if v.find(id) != nil {
 		err = session.ErrOwned // its client has just come; the next try finds it
 	} else {
-		r, err = v.cfg.Sessions.Adopt(ctx, r.Client, id, v.cfg.Owner)
+		r, err = v.cfg.Sessions.Adopt(ctx, r.Client, id, v.owner)
 	}
 	if err != nil {
 		done()

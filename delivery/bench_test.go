@@ -154,8 +154,8 @@ func TestIdleMemory(t *testing.T) {
 	v.leases.wait()
 	per := float64(heap()-before) / n
 	t.Logf("%.0f bytes for each session, with its record and its boxes in the stores in memory", per)
-	if per > 2100 {
-		t.Errorf("%.0f bytes for each session, want 2100 at the most", per)
+	if per > 1600 {
+		t.Errorf("%.0f bytes for each session, want 1600 at the most", per)
 	}
 	runtime.KeepAlive(clients)
 	v.Close()

@@ -13,12 +13,36 @@ import (
 // box is a session's own in the queue, in one direction: what it knows of it, and what it changes. It gives the store one batch at a time, so that one that has failed can be
 // tried again, and none that is refused has another behind it.
 type box struct {
-	info queue.Info // after the last batch
-	last uint64     // the highest id that was given to a message, stored or not
-	next *batch     // being filled; nil: nothing is to be changed
-	busy *batch     // with the store; nil: none is
+	info account // after the last batch
+	last uint64  // the highest id that was given to a message, stored or not
+	next *batch  // being filled; nil: nothing is to be changed
+	busy *batch  // with the store; nil: none is
 
 	outbox
+}
+
+// account is a queue.Info at little more than half its size.
+type account struct {
+	Last, Seen       uint64
+	Bytes            int64
+	oldest           int64 // in milliseconds since 1970; 0: there is none
+	Messages, Failed uint32
+}
+
+func accountOf(i queue.Info) account {
+	a := account{Last: i.Last, Seen: i.Seen, Bytes: i.Bytes, Messages: uint32(i.Messages), Failed: uint32(i.Failed)}
+	if !i.Oldest.IsZero() {
+		a.oldest = i.Oldest.UnixMilli()
+	}
+	return a
+}
+
+func (a *account) whole() queue.Info {
+	i := queue.Info{Last: a.Last, Seen: a.Seen, Bytes: a.Bytes, Messages: int(a.Messages), Failed: int(a.Failed)}
+	if a.oldest != 0 {
+		i.Oldest = time.UnixMilli(a.oldest)
+	}
+	return i
 }
 
 // batch is changes for the store, and what is owed to whom when they are safe.
@@ -111,7 +135,7 @@ func (b *box) pending() (messages, bytes int) {
 // filled says whether the box and what is on its way to it have reached a share of its bounds.
 func (b *box) filled(of queue.Bounds, share float64) bool {
 	messages, bytes := b.pending()
-	return float64(b.info.Messages+messages) >= share*float64(of.Messages) || float64(b.info.Bytes)+float64(bytes) >= share*float64(of.Bytes)
+	return float64(int(b.info.Messages)+messages) >= share*float64(of.Messages) || float64(b.info.Bytes)+float64(bytes) >= share*float64(of.Bytes)
 }
 
 // empty says whether nothing is left to be delivered, nor to be stored.
@@ -206,7 +230,7 @@ func (b *batch) done(r queue.Result) {
 func (s *Session) took(b *batch, r queue.Result) {
 	box := &s.flow(b.Box.Direction).box
 	last := box.info.Last
-	box.busy, box.info = nil, r.Box
+	box.busy, box.info = nil, accountOf(r.Box)
 	if b.Box.Direction == queue.Up {
 		s.tookUp(b, r, last)
 	} else {
@@ -262,7 +286,7 @@ func (s *Session) reconcile(up, down queue.Info, fresh bool) {
 func (s *Session) settle(b *box, info queue.Info, strip bool) {
 	p := b.busy
 	if p == nil {
-		b.info = info
+		b.info = accountOf(info)
 		return
 	}
 	if !p.failed {
@@ -282,10 +306,10 @@ func (s *Session) settle(b *box, info queue.Info, strip bool) {
 	case stored > 0:
 		s.took(p, queue.Result{Stored: stored, Box: info})
 	case strip && p.strip():
-		b.info, b.busy = info, nil
+		b.info, b.busy = accountOf(info), nil
 		p.giveBack()
 	default:
-		b.info = info
+		b.info = accountOf(info)
 		s.send(p)
 	}
 }

@@ -41,9 +41,9 @@ import (
 
 // Config is what a [Service] is made of.
 type Config struct {
-	// Name is the handler's: sessions bear it, so that what an earlier process has left behind is delivered by the handler that took it.
+	// Name is the handler's: what an earlier process has left behind is delivered by the handler that took it.
 	Name string
-	// Owner is what the session store knows the service by: of this process, this service, and no other.
+	// Owner is, with Name, what the session store knows the service by: of this process, this service, and no other. It has no slash.
 	Owner string
 	// Sessions and Queue keep the sessions and their messages. They are the caller's to close, after the service.
 	Sessions session.Store

@@ -98,7 +98,7 @@ func (r *relay) land(id uint64) *queue.Message {
 func (s *Session) forward(d queue.Direction, o *outgoing, crc bool) {
 	f := s.flow(d)
 	if f.relay == nil {
-		if len(f.ready) == 0 {
+		if f.ready == nil {
 			return
 		}
 		f.relay = &relay{sender: qos.NewSender(s.v.set().limits(f.window), f.last)}

@@ -15,9 +15,6 @@ import (
 // capabilities are those that are granted.
 const capabilities = wire.CapQoS | wire.CapCRC | wire.CapResume | wire.CapPong
 
-// handlerAttribute is where a record has the name of its handler.
-const handlerAttribute = "handler"
-
 // Hello gives a client its session, or a new one; it talks to the stores, so it takes a while, and is called by a goroutine of its own. An old connection of the client ends.
 // The error is a *Refusal. The caller must call Session.Attach, within 10 seconds, unless the connection ends before.
 func (v *Service) Hello(ctx context.Context, h Hello) (*Session, *Welcome, error) {
@@ -63,7 +60,7 @@ func (v *Service) resumed(ctx context.Context, h *Hello, next session.Token) (*S
 		return nil, nil
 	}
 	copy(token[:], h.Token)
-	claim := session.Claim{Client: h.Client, Token: token, Certificate: h.Certificate, Owner: v.cfg.Owner, Next: next.Hash()}
+	claim := session.Claim{Client: h.Client, Token: token, Certificate: h.Certificate, Owner: v.owner, Next: next.Hash()}
 	records := v.cfg.Sessions
 	rec, err := records.Resume(ctx, claim)
 	v.heard(sessionStore, err)
@@ -123,9 +120,8 @@ func (v *Service) begun(ctx context.Context, h *Hello, next session.Token) (*Ses
 	}
 	now := time.Now()
 	rec := session.Record{
-		Client: h.Client, ID: session.NewID(), Owner: v.cfg.Owner, Token: next.Hash(), Certificate: h.Certificate,
+		Client: h.Client, ID: session.NewID(), Owner: v.owner, Token: next.Hash(), Certificate: h.Certificate,
 		Since: now, Seen: now, Expiry: max(min(h.Expiry, v.set().Expiry), leastKept),
-		Attributes: map[string]string{handlerAttribute: v.cfg.Name},
 	}
 	records := v.cfg.Sessions
 	stored, replaced, err := records.Begin(ctx, rec)
@@ -180,7 +176,7 @@ func (v *Service) load(ctx context.Context, rec *session.Record, records session
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{v: v, records: records, client: rec.Client, id: rec.ID, since: rec.Since, fence: rec.Fence, seen: rec.Seen, expiry: rec.Expiry}
+	s := &Session{v: v, records: records, client: rec.Client, id: rec.ID, since: rec.Since.UnixMilli(), fence: rec.Fence, seen: rec.Seen.UnixMilli(), expiry: rec.Expiry}
 	s.stray = stray
 	s.up.open(up)
 	s.down.open(down)
@@ -193,7 +189,7 @@ func (v *Service) load(ctx context.Context, rec *session.Record, records session
 
 // open begins with what the store knows. What it has may have been sent before.
 func (f *flow) open(info queue.Info) {
-	f.info, f.last, f.sent = info, info.Last, info.Last
+	f.info, f.last, f.sent = accountOf(info), info.Last, info.Last
 	if info.Messages == info.Failed {
 		f.fed = info.Last
 	}

@@ -38,7 +38,7 @@ func (s *Session) detach() {
 	for i := range s.asks {
 		s.asks[i].dead = s.asks[i].stored == 0
 	}
-	s.seen = time.Now()
+	s.seen = time.Now().UnixMilli()
 	if s.expiry <= 0 {
 		s.finish()
 		return
@@ -162,9 +162,9 @@ func (s *Session) touch() {
 		s.touchAt = s.v.now() + moment(s.touchEvery())
 	}
 	if s.cl != nil {
-		s.seen = time.Now()
+		s.seen = time.Now().UnixMilli()
 	}
-	fence, seen, kept := s.fence, s.seen, s.kept()
+	fence, seen, kept := s.fence, time.UnixMilli(s.seen), s.kept()
 	if !s.up.empty() {
 		seen = time.Now() // what it has taken is to be delivered: until then it is not forgotten
 	}
@@ -177,8 +177,8 @@ func (s *Session) touch() {
 
 // confirm tells the record that the client has its token. s.mu is held.
 func (s *Session) confirm() {
-	s.seen = time.Now()
-	fence, seen, kept := s.fence, s.seen, s.kept()
+	s.seen = time.Now().UnixMilli()
+	fence, seen, kept := s.fence, time.UnixMilli(s.seen), s.kept()
 	s.v.crew.do(func() {
 		ctx, cancel := s.v.storeContext()
 		defer cancel()
@@ -208,7 +208,7 @@ func (s *Session) told(fence uint64, err error) {
 		switch {
 		case errors.Is(err, session.ErrUnknown):
 			cause = ErrExpired
-		case err == nil && rec.Owner == s.v.cfg.Owner:
+		case err == nil && rec.Owner == s.v.owner:
 			return // its client is coming back this moment
 		}
 	}

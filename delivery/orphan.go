@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/caddy-gopr/caddy-gopr/queue"
 	"github.com/caddy-gopr/caddy-gopr/session"
@@ -13,6 +14,12 @@ const strayFence = 1 << 62
 
 // maxAdopted is how many sessions are looked at in one sweep.
 const maxAdopted = 10_000
+
+// took says whether an owner was a service of the same handler.
+func (v *Service) took(owner string) bool {
+	i := strings.LastIndexByte(owner, '/')
+	return i >= 0 && owner[:i] == v.cfg.Name
+}
 
 // adoptAll takes up the messages to backends that nobody delivers: of an earlier process, or of a gateway that is no more.
 func (v *Service) adoptAll() {
@@ -47,7 +54,7 @@ func (v *Service) adopt(ctx context.Context, id session.ID) error {
 		return v.adoptStray(ctx, id)
 	case err != nil:
 		return err
-	case rec.Attributes[handlerAttribute] != v.cfg.Name:
+	case !v.took(rec.Owner):
 		return nil
 	}
 	done, err := v.turn(ctx, rec.Client)
@@ -58,7 +65,7 @@ func (v *Service) adopt(ctx context.Context, id session.ID) error {
 	if v.find(id) != nil {
 		return nil
 	}
-	rec, err = v.cfg.Sessions.Adopt(ctx, rec.Client, id, v.cfg.Owner)
+	rec, err = v.cfg.Sessions.Adopt(ctx, rec.Client, id, v.owner)
 	v.heard(sessionStore, err)
 	if errors.Is(err, session.ErrOwned) || errors.Is(err, session.ErrUnknown) {
 		return nil

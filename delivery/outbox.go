@@ -16,18 +16,31 @@ const (
 
 // outbox has the messages of a box in hand that are next to be sent. It holds a few of them; where there are more, they are read back from the store.
 type outbox struct {
-	ready   []*queue.Message // in order, without a gap
-	bytes   int
+	ready   *ready // nil: none is
 	fed     uint64 // the highest id that is or was in ready: what is above it is in the store alone
 	epoch   uint32 // counts the restarts: what is read for an earlier one is not for this
 	reading bool
 }
 
+// ready is messages in order, without a gap.
+type ready struct {
+	list  []*queue.Message
+	bytes int // by size
+}
+
 // restart begins after an id.
 func (o *outbox) restart(after uint64) {
-	o.ready, o.bytes, o.fed = nil, 0, after
+	o.ready, o.fed = nil, after
 	o.epoch++
 	o.reading = false
+}
+
+// held is how much is ready, in bytes.
+func (o *outbox) held() int {
+	if o.ready == nil {
+		return 0
+	}
+	return o.ready.bytes
 }
 
 // add takes messages that have just been stored, if nothing in the store is before them: the first of the puts among the changes, but those that the bounds have cost at once.
@@ -40,7 +53,7 @@ func (o *outbox) add(ops []queue.Op, stored int, last uint64, dropped []uint64) 
 		if ops[i].Kind != queue.Put {
 			continue
 		}
-		if stored--; stored < 0 || o.bytes > maxReady {
+		if stored--; stored < 0 || o.held() > maxReady {
 			return
 		}
 		if m := ops[i].Message; m.ID > o.fed && !slices.Contains(dropped, m.ID) {
@@ -50,21 +63,25 @@ func (o *outbox) add(ops []queue.Op, stored int, last uint64, dropped []uint64) 
 }
 
 func (o *outbox) push(m *queue.Message) {
-	o.ready = append(o.ready, m)
-	o.bytes += m.Size()
+	if o.ready == nil {
+		o.ready = new(ready)
+	}
+	o.ready.list = append(o.ready.list, m)
+	o.ready.bytes += m.Size()
 	o.fed = m.ID
 }
 
 // pop takes out the message that is to be sent next; nil: there is none in hand.
 func (o *outbox) pop() *queue.Message {
-	if len(o.ready) == 0 {
+	r := o.ready
+	if r == nil {
 		return nil
 	}
-	m := o.ready[0]
-	o.ready[0] = nil
-	o.ready = o.ready[1:]
-	o.bytes -= m.Size()
-	if len(o.ready) == 0 {
+	m := r.list[0]
+	r.list[0] = nil
+	r.list = r.list[1:]
+	r.bytes -= m.Size()
+	if len(r.list) == 0 {
 		o.ready = nil
 	}
 	return m
@@ -72,7 +89,7 @@ func (o *outbox) pop() *queue.Message {
 
 // short says whether the store is to be read, given the highest id that is stored.
 func (o *outbox) short(last uint64) bool {
-	return !o.reading && o.fed < last && o.bytes < maxReady/4
+	return !o.reading && o.fed < last && o.held() < maxReady/4
 }
 
 // took takes what was read. upTo is the highest id that was stored when the reading began: where nothing was found, nothing is there up to it.
@@ -133,7 +150,7 @@ func (s *Session) sends(d queue.Direction) bool {
 
 // clear says whether the backend has proved all that it was sent.
 func (s *Session) clear() bool {
-	if s.up.inFlight() > 0 || s.proof != nil || len(s.up.ready) > 0 {
+	if s.up.inFlight() > 0 || s.proof != nil || s.up.outbox.ready != nil {
 		return false
 	}
 	return s.up.info.Messages > s.up.info.Failed

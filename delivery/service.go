@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ import (
 // Service has the sessions of one handler. Its methods may be called from any goroutine.
 type Service struct {
 	cfg      Config
+	owner    string // as the stores of sessions know it: the handler's name, a slash, Config.Owner
 	settings atomic.Pointer[Settings]
 	began    time.Time
 	ctx      context.Context // ends with Close
@@ -49,23 +51,23 @@ func NewService(c Config, s Settings) (*Service, error) {
 	switch {
 	case c.Sessions == nil || c.Queue == nil || c.Lease == nil:
 		return nil, errors.New("delivery: Config.Sessions, Queue and Lease are needed")
-	case c.Owner == "":
-		return nil, errors.New("delivery: Config.Owner must name this service of this process, and no other")
+	case c.Owner == "" || strings.Contains(c.Owner, "/"):
+		return nil, errors.New("delivery: Config.Owner must name this service of this process, and no other, without a slash")
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	v := &Service{
-		cfg: c, began: time.Now(),
+		cfg: c, owner: c.Name + "/" + c.Owner, began: time.Now(),
 		byID: make(map[session.ID]*Session), turns: make(map[string]*turn),
 	}
 	v.ctx, v.cancel = context.WithCancel(context.Background())
 	v.crew.most, v.leases.most, v.teller.most = askers, leaseTaker, 1
 	v.alarms.ring, v.alarms.now = (*Session).wake, v.now
 	v.Set(s)
-	v.untaken = append(v.untaken, c.Sessions.Taken(c.Owner, v.taken))
+	v.untaken = append(v.untaken, c.Sessions.Taken(v.owner, v.taken))
 	if c.Local != nil {
-		v.untaken = append(v.untaken, c.Local.Taken(c.Owner, v.taken))
+		v.untaken = append(v.untaken, c.Local.Taken(v.owner, v.taken))
 	}
 	v.mu.Lock()
 	v.sweeper = time.AfterFunc(0, v.sweep)

@@ -21,13 +21,13 @@ type Session struct {
 	records session.Store // that has its record
 	client  string
 	id      session.ID
-	since   time.Time
+	since   int64 // milliseconds since 1970, as seen
 	alarm   alarm // guarded by the service's alarms
 
 	mu     sync.Mutex // guards all below
 	fence  uint64
-	turn   uint64    // which HELLO it was given to last
-	seen   time.Time // when its client was last known to be there
+	turn   uint64 // which HELLO it was given to last
+	seen   int64  // when its client was last known to be there
 	expiry time.Duration
 	life
 

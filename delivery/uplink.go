@@ -43,7 +43,7 @@ func (s *Session) sendUp() {
 }
 
 func (s *Session) sendPlain() {
-	if len(s.up.ready) == 0 {
+	if s.up.outbox.ready == nil {
 		return
 	}
 	p := s.proof
