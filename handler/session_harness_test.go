@@ -59,6 +59,7 @@ func (c *client) expectError(code wire.ErrorCode) {
 		c.t.Fatalf("got %q, want an ERROR of %v", f.Raw, code)
 	}
 }
+
 // welcome reads a WELCOME.
 func (c *client) welcome() wire.Welcome {
 	c.t.Helper()
