@@ -84,15 +84,19 @@ func (v *Service) resumed(ctx context.Context, h *Hello, next session.Token) (*S
 	case err != nil:
 		return nil, v.unavailable(err)
 	}
+	ended := v.ended(rec.ID)
 	s, err := v.have(ctx, &rec, records)
 	if err != nil {
 		return nil, v.unavailable(err)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ending {
+	defer s.unlock()
+	if ended || s.ending { // it has said BYE, and lives for what it had said before
+		if !s.gone {
+			s.finish()
+		}
 		v.count.hello("unknown")
-		return nil, nil // it has said BYE, and lives for what it had said before
+		return nil, nil
 	}
 	return s, nil
 }

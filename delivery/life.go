@@ -124,16 +124,32 @@ func (s *Session) leave() {
 	release(&s.quiet)
 	release(&s.altered)
 	s.v.alarms.drop(s)
-	s.later(func() { s.v.remove(s) })
-	if s.ending {
+	if s.ending { // it stays in sight until it is erased: see ended
 		s.v.crew.do(s.erase)
+		return
 	}
+	s.later(func() { s.v.remove(s) })
 }
 
-// erase forgets the session, unless it has another owner.
+// ended says whether a session of this service's has ended, though the store may not know it yet.
+func (v *Service) ended(id session.ID) bool {
+	s := v.find(id)
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ending
+}
+
+// erase forgets the session, unless it has another owner. Its client does not come back meanwhile: it would find what is half gone.
 func (s *Session) erase() {
 	ctx, cancel := s.v.storeContext()
 	defer cancel()
+	if done, err := s.v.turn(ctx, s.client); err == nil {
+		defer done()
+	}
+	defer s.v.remove(s)
 	if err := s.v.erase(ctx, s.records, s.stray, s.client, s.id, s.fence); err != nil && !errors.Is(err, session.ErrFenced) && !errors.Is(err, queue.ErrFenced) {
 		s.v.cfg.Logger.Warn("a session that has ended could not be forgotten, and stays until it expires", "client", s.client, "error", err)
 	}
