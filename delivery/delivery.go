@@ -52,6 +52,9 @@ type Config struct {
 	Local session.Store
 	// Strays says that nobody else uses the queue: so messages whose session nobody knows any more, as its store has forgotten it, are this service's to deliver.
 	Strays bool
+	// Forgets says that the queue is this process's alone, and ends with it: so a session that was with another service gets its client a new one, as its messages and their
+	// numbers are not here; and what such a session has taken here is delivered from here.
+	Forgets bool
 	// Lease takes a lease of the group of backends. It neither blocks nor dials. release is called once, after the lease was closed; it may block. The client's parts may be
 	// missing: there are messages whose client is away.
 	Lease func(upstream.LinkPeer, upstream.Client) (lease upstream.Lease, release func(), err error)

@@ -60,6 +60,10 @@ func (v *Service) resumed(ctx context.Context, h *Hello, next session.Token) (*S
 		return nil, nil
 	}
 	copy(token[:], h.Token)
+	if v.elsewhere(ctx, h.Client) {
+		v.count.hello("unknown")
+		return nil, nil
+	}
 	claim := session.Claim{Client: h.Client, Token: token, Certificate: h.Certificate, Owner: v.owner, Next: next.Hash()}
 	records := v.cfg.Sessions
 	rec, err := records.Resume(ctx, claim)
@@ -99,6 +103,15 @@ func (v *Service) resumed(ctx context.Context, h *Hello, next session.Token) (*S
 		return nil, nil
 	}
 	return s, nil
+}
+
+// elsewhere says whether a client's messages are with a queue that is not ours.
+func (v *Service) elsewhere(ctx context.Context, client string) bool {
+	if !v.cfg.Forgets {
+		return false
+	}
+	rec, err := v.cfg.Sessions.Get(ctx, client)
+	return err == nil && rec.Owner != v.owner
 }
 
 // known says whether an error is a store's own word, and not that it could not be asked.

@@ -93,6 +93,12 @@ func (s *Session) lose(cause error) {
 		return
 	}
 	s.v.count.fenced.Add(1)
+	if s.v.cfg.Forgets && !s.stray { // its messages are nobody else's to deliver
+		s.stray = true
+		s.endClient(cause)
+		s.finish()
+		return
+	}
 	s.ending = false
 	s.drop(cause)
 }

@@ -55,7 +55,7 @@ func (s *Session) seekLease(now moment) {
 			if s.hold == h {
 				s.hold = nil
 				s.restLease()
-				s.v.cfg.Logger.Warn("no lease of the backends for a session", "client", s.client, "error", err)
+				s.v.warn("no lease of the backends for a session", "client", s.client, "error", err)
 			}
 		case s.hold != h: // given up, or ended, meanwhile
 			s.v.leases.do(func() { lease.Close(); release() })
@@ -96,7 +96,7 @@ func (s *Session) giveLease() {
 
 // dropLease gives a lease back whose backend does what it must not. Another is taken after a while.
 func (s *Session) dropLease(why string, wait time.Duration) {
-	s.v.cfg.Logger.Warn("a session leaves its backend", "client", s.client, "backend", s.hold.backend, "reason", why)
+	s.v.warn("a session leaves its backend", "client", s.client, "backend", s.hold.backend, "reason", why)
 	s.giveLease()
 	s.restLease()
 	s.leaseAt += moment(wait)
@@ -140,7 +140,7 @@ func (h *hold) Lost(cause error) {
 		return
 	}
 	if !errors.Is(cause, upstream.ErrGroupClosed) {
-		s.v.cfg.Logger.Warn("lease of a session lost", "client", s.client, "error", cause)
+		s.v.warn("lease of a session lost", "client", s.client, "error", cause)
 	}
 	s.giveLease()
 	s.restLease()

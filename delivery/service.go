@@ -32,6 +32,7 @@ type Service struct {
 	untaken  []func() // end what Taken of the stores began
 	health   [stores]health
 	count    counts
+	warned   atomic.Int64 // when warn last did, a moment
 
 	mu     sync.Mutex // guards all below. It is taken with no session's lock held, nor is one taken under it
 	closed bool
@@ -170,6 +171,18 @@ func (v *Service) remove(s *Session) {
 	if v.byID[s.id] == s {
 		delete(v.byID, s.id)
 	}
+}
+
+// warnEvery is how often the log says that something is wrong with a link or a lease: as many sessions as there are may say it at the same time.
+const warnEvery = time.Second
+
+// warn logs what is wrong for a session, unless it has just been said of another.
+func (v *Service) warn(msg string, args ...any) {
+	now, last := v.now(), moment(v.warned.Load())
+	if last != 0 && now-last < moment(warnEvery) || !v.warned.CompareAndSwap(int64(last), int64(now)) {
+		return
+	}
+	v.cfg.Logger.Warn(msg, args...)
 }
 
 // taken is told by a store of sessions that another gateway has one of ours.
