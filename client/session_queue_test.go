@@ -241,3 +241,40 @@ func TestSessionOptionsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// lateStore is a queue that tells of its commits late.
+type lateStore struct{ queue.Store }
+
+func (s lateStore) Do(b *queue.Batch) {
+	late := *b
+	late.Done = func(r queue.Result) {
+		go func() {
+			time.Sleep(10 * time.Second)
+			b.Done(r)
+		}()
+	}
+	s.Store.Do(&late)
+}
+
+// TestQueueTellsLate: a new connection finds a message in the queue before its maker was told that it is there. It must not be acknowledged to nobody.
+func TestQueueTellsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway(t)
+		g.set(false)
+		c := g.member(t, SessionOptions{Queue: lateStore{newSickStore(t, queue.Bounds{})}})
+		published := make(chan error, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			published <- c.Publish(ctx, 0x10, []byte("early"), 1)
+		}()
+		synctest.Wait()
+		g.set(true)
+		if err := <-published; err != nil {
+			t.Error(err)
+		}
+		if got := fmt.Sprint(g.payloads()); got != "[early]" {
+			t.Errorf("arrived: %s", got)
+		}
+	})
+}

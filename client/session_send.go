@@ -155,6 +155,9 @@ func (s *session) load() {
 		}
 		s.loaded = stored // if nothing was left of what is there
 		for i := range ms {
+			if ms[i].ID > s.stored { // its receipt is not there yet: kept will offer it
+				break
+			}
 			s.loaded = ms[i].ID
 			s.offer(&ms[i])
 		}
