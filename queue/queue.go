@@ -229,6 +229,13 @@ type Store interface {
 	Close() error
 }
 
+// Knower is a Store that knows a session until it is told to forget it, also one that has ended while nobody looked. Who has it for himself asks what it knows from time to
+// time, and has it forget. Others forget by themselves.
+type Knower interface {
+	// Known calls f for each session of which the store knows something, until f returns false. f may use the store.
+	Known(f func(id SessionID, up, down Info) bool) error
+}
+
 var (
 	// ErrFenced: the box has another owner, who came later.
 	ErrFenced = errors.New("the messages have another owner")

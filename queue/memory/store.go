@@ -43,7 +43,10 @@ type Store struct {
 	ledger  *ledger.Ledger[content]
 }
 
-var _ queue.Store = (*Store)(nil)
+var (
+	_ queue.Store  = (*Store)(nil)
+	_ queue.Knower = (*Store)(nil)
+)
 
 // New returns an empty store. now is its clock; nil: time.Now.
 func New(b queue.Bounds, now func() time.Time) *Store {
@@ -54,6 +57,13 @@ func New(b queue.Bounds, now func() time.Time) *Store {
 	s.idle = sync.NewCond(&s.mu)
 	go s.sweep()
 	return s
+}
+
+// SetBounds replaces the bounds. What is stored stays.
+func (s *Store) SetBounds(b queue.Bounds) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ledger.Bounds = b.WithDefaults()
 }
 
 // Do implements [queue.Store].

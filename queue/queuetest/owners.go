@@ -3,6 +3,7 @@ package queuetest
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/queue"
 )
@@ -71,6 +72,39 @@ var owners = map[string]func(*fixture){
 		sameInfo(f, in, queue.Info{})
 		sameInfo(f, out, queue.Info{})
 		f.must(up(1), 2, f.puts(1)...)
+	},
+	"Known/until it is forgotten": func(f *fixture) {
+		f.open(queue.Bounds{})
+		k, ok := f.Store.(queue.Knower)
+		if !ok {
+			f.Skip("the store forgets by itself")
+		}
+		known := func() map[queue.SessionID][2]queue.Info {
+			all := make(map[queue.SessionID][2]queue.Info)
+			if err := k.Known(func(s queue.SessionID, up, down queue.Info) bool { all[s] = [2]queue.Info{up, down}; return true }); err != nil {
+				f.Fatal(err)
+			}
+			return all
+		}
+		f.own(id(1), 1)
+		f.own(id(2), 1)
+		f.must(down(2), 1, f.puts(1, 2)...)
+		all := known()
+		equal(f, "sessions", len(all), 2)
+		sameInfo(f, all[id(1)][0], queue.Info{})
+		sameInfo(f, all[id(2)][1], queue.Info{Last: 2, Messages: 2, Bytes: 130, Oldest: f.now()})
+		f.pass(2 * time.Hour)
+		sameInfo(f, known()[id(2)][1], queue.Info{Last: 2})
+		err := k.Known(func(s queue.SessionID, _, _ queue.Info) bool {
+			if err := f.Forget(context.Background(), s, 1); err != nil {
+				f.Error(err)
+			}
+			return true
+		})
+		if err != nil {
+			f.Fatal(err)
+		}
+		equal(f, "sessions", len(known()), 0)
 	},
 	"Forget/what was never there": func(f *fixture) {
 		f.open(queue.Bounds{})

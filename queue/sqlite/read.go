@@ -63,6 +63,23 @@ func (s *Store) Backlog(_ context.Context, d queue.Direction, f func(queue.Sessi
 	return nil
 }
 
+// Known implements [queue.Knower].
+func (s *Store) Known(f func(id queue.SessionID, up, down queue.Info) bool) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return queue.ErrClosed
+	}
+	all := s.ledger.Known(s.now())
+	s.mu.Unlock()
+	for _, k := range all {
+		if !f(k.Session, k.Up, k.Down) {
+			break
+		}
+	}
+	return nil
+}
+
 // List implements [queue.Store].
 func (s *Store) List(ctx context.Context, f queue.Filter) ([]queue.Entry, error) {
 	s.mu.Lock()

@@ -69,7 +69,10 @@ type Store struct {
 	args    []driver.Value
 }
 
-var _ queue.Store = (*Store)(nil)
+var (
+	_ queue.Store  = (*Store)(nil)
+	_ queue.Knower = (*Store)(nil)
+)
 
 // request is what a group carries out: a batch, or what else changes a session's boxes.
 type request struct {
@@ -105,9 +108,7 @@ func Open(path string, b queue.Bounds, now func() time.Time) (*Store, error) {
 	defer stores.Unlock()
 	if s := stores.byFile[file]; s != nil {
 		s.refs++
-		s.mu.Lock()
-		s.ledger.Bounds = b.WithDefaults()
-		s.mu.Unlock()
+		s.SetBounds(b)
 		return s, file.Close() // it counts for the store once
 	}
 	s, err := open(file, b, now)
@@ -135,6 +136,13 @@ func open(file *sqlite.File, b queue.Bounds, now func() time.Time) (*Store, erro
 	}
 	go s.sweep()
 	return s, nil
+}
+
+// SetBounds replaces the bounds. What is stored stays.
+func (s *Store) SetBounds(b queue.Bounds) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ledger.Bounds = b.WithDefaults()
 }
 
 // Do implements [queue.Store].

@@ -130,6 +130,21 @@ func (l *Ledger[C]) Backlog(d queue.Direction, now time.Time) []Backlog {
 	return all
 }
 
+// Known returns all sessions, with the states of their boxes.
+func (l *Ledger[C]) Known(now time.Time) []Known {
+	all := make([]Known, 0, len(l.session))
+	for id, s := range l.session {
+		all = append(all, Known{id, s.up.infoAt(now.UnixMilli()), s.down.infoAt(now.UnixMilli())})
+	}
+	return all
+}
+
+// Known is a session.
+type Known struct {
+	Session  queue.SessionID
+	Up, Down queue.Info
+}
+
 // Backlog is a session that has messages to deliver.
 type Backlog struct {
 	Session queue.SessionID
