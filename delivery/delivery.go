@@ -18,6 +18,7 @@
 //	outgoing.go  frames that leave together
 //	life.go      park, touch, end
 //	orphan.go    messages that an earlier process or another gateway has left behind
+//	forgotten.go  what the queue remembers of sessions that are no more
 //	alarm.go     one timer for all sessions; crew.go, goroutines for what waits for a store
 //	admin.go     what operators see and do; count.go, what is counted
 //
@@ -50,8 +51,9 @@ type Config struct {
 	Queue    queue.Store
 	// Local keeps sessions while Sessions can't be reached. nil: HELLO is refused then.
 	Local session.Store
-	// Strays says that nobody else uses the queue: so messages whose session nobody knows any more, as its store has forgotten it, are this service's to deliver.
-	Strays bool
+	// Strays says whether nobody else uses the queue at the time: so messages whose session nobody knows any more, as its store has forgotten it, are this service's to deliver,
+	// and what the queue remembers of such sessions is its to have forgotten. nil: others do.
+	Strays func() bool
 	// Forgets says that the queue is this process's alone, and ends with it: so a session that was with another service gets its client a new one, as its messages and their
 	// numbers are not here; and what such a session has taken here is delivered from here.
 	Forgets bool

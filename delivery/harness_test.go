@@ -75,7 +75,7 @@ func (w *world) start() {
 	w.plug = new(plug)
 	plug := w.plug
 	v, err := NewService(Config{
-		Name: "test", Owner: fmt.Sprint("owner ", w.owner), Sessions: pluggedSessions{w.sessions, w.plug}, Queue: pluggedQueue{w.queue, w.plug}, Local: w.local, Strays: true,
+		Name: "test", Owner: fmt.Sprint("owner ", w.owner), Sessions: pluggedSessions{w.sessions, w.plug}, Queue: pluggedQueue{w.queue, w.plug}, Local: w.local, Strays: func() bool { return true },
 		Lease: func(p upstream.LinkPeer, c upstream.Client) (upstream.Lease, func(), error) {
 			if plug.pulled.Load() {
 				return nil, nil, errUnplugged // the dead make no links

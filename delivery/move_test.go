@@ -15,7 +15,7 @@ import (
 func (w *world) second(change func(*Config)) (v *Service, first func()) {
 	was := w.v
 	c := Config{
-		Name: "test", Owner: "second", Sessions: w.sessions, Queue: w.queue, Strays: true,
+		Name: "test", Owner: "second", Sessions: w.sessions, Queue: w.queue, Strays: func() bool { return true },
 		Lease: func(p upstream.LinkPeer, c upstream.Client) (upstream.Lease, func(), error) {
 			return w.backend.lease(p, c)
 		},

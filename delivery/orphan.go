@@ -95,7 +95,7 @@ func (v *Service) adoptStray(ctx context.Context, id session.ID) error {
 			return nil
 		}
 	}
-	if !v.cfg.Strays {
+	if !v.alone() {
 		return nil
 	}
 	if v.set().Extended {

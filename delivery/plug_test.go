@@ -165,3 +165,10 @@ func (s pluggedSessions) Taken(owner string, f func(string, session.ID, uint64))
 	s.p.mu.Unlock()
 	return stop
 }
+
+func (q pluggedQueue) Known(f func(id queue.SessionID, up, down queue.Info) bool) error {
+	if q.p.pulled.Load() {
+		return errUnplugged
+	}
+	return q.Store.(queue.Knower).Known(f)
+}

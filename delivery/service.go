@@ -29,6 +29,7 @@ type Service struct {
 	leases   crew // takes leases and gives them back, which may take a while, but waits for no store
 	teller   crew // calls Config.Notify
 	sweeper  *time.Timer
+	reviewed moment   // when the queue was last asked what it knows; the sweeper's own
 	untaken  []func() // end what Taken of the stores began
 	health   [stores]health
 	count    counts
@@ -303,6 +304,10 @@ const sweepEvery = 30 * time.Second
 // sweep looks for messages that nobody delivers.
 func (v *Service) sweep() {
 	v.crew.do(v.adoptAll)
+	if now := v.now(); now-v.reviewed >= moment(reviewEvery) {
+		v.reviewed = now
+		v.crew.do(v.review)
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if !v.closed {

@@ -109,7 +109,7 @@ func (s *Sessions) start(r SessionRules) error {
 	s.messages = messages
 	s.service, err = delivery.NewService(delivery.Config{
 		Name: name, Owner: newOwner(), Sessions: sessions, Queue: messages, Local: s.local,
-		Strays: p.Queue.kind != StoreRedis, Forgets: p.Queue.kind == StoreMemory,
+		Strays: func() bool { return p.Queue.kind != StoreRedis && queueStores.users(p.Queue.key(name)) == 1 }, Forgets: p.Queue.kind == StoreMemory,
 		Lease: s.lease, Notify: s.notify, Logger: Log.With("handler", name),
 	}, r.Settings)
 	if err != nil {

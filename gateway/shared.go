@@ -46,6 +46,16 @@ func (s *shared[K, V]) acquire(key K, open func() (V, error)) (v V, release func
 	return v, sync.OnceValue(func() error { return s.release(key, e) }), nil
 }
 
+// users returns how many have what is open under the key.
+func (s *shared[K, V]) users(key K) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.all[key]; e != nil {
+		return e.refs
+	}
+	return 0
+}
+
 func (s *shared[K, V]) release(key K, e *sharedEntry[V]) (err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
