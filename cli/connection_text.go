@@ -14,6 +14,8 @@ type connectionLine struct {
 	Remote     string    `json:"remote"`
 	Local      string    `json:"local"`
 	TLSSubject string    `json:"tls_subject"`
+	Client     string    `json:"client"`
+	Session    string    `json:"session"`
 	State      string    `json:"state"`
 	Since      time.Time `json:"since"`
 	LastFrame  time.Time `json:"last_frame"`
@@ -88,6 +90,10 @@ func (c *connectionLine) print(out io.Writer, now time.Time) error {
 	t.row("local", c.Local)
 	if c.TLSSubject != "" {
 		t.row("TLS subject", c.TLSSubject)
+	}
+	if c.Client != "" {
+		t.row("client", c.Client)
+		t.row("session", orNone(c.Session))
 	}
 	t.row("state", c.State)
 	t.row("age", since(now, c.Since))

@@ -13,6 +13,7 @@ var filters = []struct{ flag, what string }{
 	{"remote", "from this address, network, or address and port: 10.1.2.3, 10.1.0.0/16, 10.1.2.3:51234"},
 	{"upstream", "with this upstream group, or served by this backend"},
 	{"tls-subject", "whose certificate's subject has this in it"},
+	{"client", "of the client that has said HELLO with this id"},
 	{"older-than", "that are older than this, such as 90s, 10m or 2d"},
 	{"younger-than", "that are younger"},
 	{"idle-for", "without an application frame for so long"},

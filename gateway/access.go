@@ -32,6 +32,9 @@ func (l *Live) LogAccess(i *Info, remote net.Addr, reason string, err error) {
 	if i.TLSSubject != "" {
 		fields = append(fields, zap.String("tls_subject", i.TLSSubject))
 	}
+	if i.Client != "" {
+		fields = append(fields, zap.String("client", i.Client), zap.String("session", i.Session))
+	}
 	if i.RTT > 0 {
 		fields = append(fields, zap.Duration("rtt", i.RTT))
 	}

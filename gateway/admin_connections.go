@@ -18,6 +18,8 @@ type connectionView struct {
 	Remote     string     `json:"remote"`
 	Local      string     `json:"local,omitempty"`
 	TLSSubject string     `json:"tls_subject,omitempty"` // of the client's certificate
+	Client     string     `json:"client,omitempty"`      // the id that it said HELLO with
+	Session    string     `json:"session,omitempty"`     // its session's id
 	State      string     `json:"state,omitempty"`
 	Since      time.Time  `json:"since"`
 	LastFrame  *time.Time `json:"last_frame,omitempty"` // application frame, either way
@@ -43,7 +45,7 @@ type linkView struct {
 
 func (i *Info) view(handler string) connectionView {
 	v := connectionView{
-		ID: i.ID.String(), Handler: handler, Remote: text(i.Remote), Local: text(i.Local), TLSSubject: i.TLSSubject, State: i.State,
+		ID: i.ID.String(), Handler: handler, Remote: text(i.Remote), Local: text(i.Local), TLSSubject: i.TLSSubject, Client: i.Client, Session: i.Session, State: i.State,
 		Since: i.Since.UTC(), LastFrame: moment(i.LastFrame), LastHeard: moment(i.LastHeard), RTT: i.RTT.Seconds(),
 		FramesIn: i.FramesIn, FramesOut: i.FramesOut, BytesIn: i.BytesIn, BytesOut: i.BytesOut,
 		Pending: max(0, i.Unsent), Unanswered: i.Unanswered, Generation: i.Generation, Differs: i.Differs,

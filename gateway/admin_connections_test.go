@@ -29,14 +29,14 @@ func TestGetConnections(t *testing.T) {
 	l := live(t, "")
 	at := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 	c := join(t, l, func(i *Info) {
-		i.State, i.TLSSubject, i.Links = StateActive, "CN=a", []Link{{"devices", "10.0.0.1:9000", 6}, {Group: "devices:0x10"}}
+		i.State, i.TLSSubject, i.Client, i.Session, i.Links = StateActive, "CN=a", "meter", "3f0c", []Link{{"devices", "10.0.0.1:9000", 6}, {Group: "devices:0x10"}}
 		i.Since, i.LastFrame, i.LastHeard, i.RTT = at, at.Add(time.Second), at.Add(2*time.Second), 1500*time.Microsecond
 		i.FramesIn, i.FramesOut, i.BytesIn, i.BytesOut, i.Unsent, i.Unanswered = 1, 2, 3, 4, 5, 6
 	})
 	plain := join(t, l, func(i *Info) { i.Since, i.Unsent = at, -1 })
 	status, body := ask(t, http.MethodGet, "/gopr/connections?handler="+l.Name)
 	want := fmt.Sprintf(`{"connections":[
-{"id":%q,"handler":%[2]q,"remote":"10.0.0.1:40000","local":"10.0.0.9:7450","tls_subject":"CN=a","state":"active","since":"2026-05-04T03:02:01Z","last_frame":"2026-05-04T03:02:02Z","last_heard":"2026-05-04T03:02:03Z","rtt_seconds":0.0015,"frames_in":1,"frames_out":2,"bytes_in":3,"bytes_out":4,"pending":5,"unanswered":6,"upstreams":[{"group":"devices","backend":"10.0.0.1:9000","unanswered":6},{"group":"devices:0x10","unanswered":0}]}
+{"id":%q,"handler":%[2]q,"remote":"10.0.0.1:40000","local":"10.0.0.9:7450","tls_subject":"CN=a","client":"meter","session":"3f0c","state":"active","since":"2026-05-04T03:02:01Z","last_frame":"2026-05-04T03:02:02Z","last_heard":"2026-05-04T03:02:03Z","rtt_seconds":0.0015,"frames_in":1,"frames_out":2,"bytes_in":3,"bytes_out":4,"pending":5,"unanswered":6,"upstreams":[{"group":"devices","backend":"10.0.0.1:9000","unanswered":6},{"group":"devices:0x10","unanswered":0}]}
 ,{"id":%[3]q,"handler":%[2]q,"remote":"10.0.0.1:40000","local":"10.0.0.9:7450","state":"idle","since":"2026-05-04T03:02:01Z","frames_in":0,"frames_out":0,"bytes_in":0,"bytes_out":0,"pending":0,"unanswered":0}
 ]}
 `, c.ID(), l.Name, plain.ID())

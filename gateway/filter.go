@@ -22,6 +22,7 @@ type filter struct {
 	port        uint16 // of the remote; 0: any
 	upstream    string // a backend or a group
 	subject     string // a part of it
+	client      string // as Info has it
 	state       string
 	reason      string // of those that have ended
 	olderThan   time.Duration
@@ -33,7 +34,7 @@ type filter struct {
 
 // filterKeys are what all listings can be filtered by, liveKeys what only live connections have, and closedKeys what only those that have ended.
 var (
-	filterKeys = []string{"handler", "remote", "upstream", "tls_subject", "older_than", "younger_than"}
+	filterKeys = []string{"handler", "remote", "upstream", "tls_subject", "client", "older_than", "younger_than"}
 	liveKeys   = append(slices.Clone(filterKeys), "state", "idle_for", "min_pending")
 	closedKeys = append(slices.Clone(filterKeys), "reason")
 )
@@ -55,7 +56,7 @@ func parseFilter(q url.Values, keys []string, others ...string) (f filter, err e
 			return f, fmt.Errorf("%s has no value: give one, or leave it out", key)
 		}
 	}
-	f.handler, f.upstream, f.subject, f.reason = q.Get("handler"), q.Get("upstream"), q.Get("tls_subject"), q.Get("reason")
+	f.handler, f.upstream, f.subject, f.client, f.reason = q.Get("handler"), q.Get("upstream"), q.Get("tls_subject"), q.Get("client"), q.Get("reason")
 	if f.state = q.Get("state"); f.state != "" && !slices.Contains(States, f.state) {
 		return f, fmt.Errorf("there is no state %q: one of %s", f.state, strings.Join(States, ", "))
 	}
@@ -105,6 +106,7 @@ func (f *filter) matches(handler string, i *Info, now time.Time) bool {
 	case f.handler != "" && f.handler != handler,
 		f.upstream != "" && !slices.ContainsFunc(i.Links, func(l Link) bool { return f.upstream == l.Backend || f.upstream == l.Group }),
 		f.subject != "" && !strings.Contains(i.TLSSubject, f.subject),
+		f.client != "" && f.client != i.Client,
 		f.state != "" && f.state != i.State,
 		f.olderThan > 0 && age < f.olderThan,
 		f.youngerThan > 0 && age > f.youngerThan,

@@ -13,7 +13,7 @@ func contains(s, part string) bool { return strings.Contains(s, part) }
 func TestFilter(t *testing.T) {
 	now := time.Now()
 	i := Info{
-		State: StatePaused, Remote: &net.TCPAddr{IP: net.ParseIP("::ffff:10.1.2.3"), Port: 5000}, TLSSubject: "CN=meter-17,O=Fleet",
+		State: StatePaused, Remote: &net.TCPAddr{IP: net.ParseIP("::ffff:10.1.2.3"), Port: 5000}, TLSSubject: "CN=meter-17,O=Fleet", Client: "meter",
 		Since: now.Add(-time.Hour), LastFrame: now.Add(-time.Minute), Unsent: 70_000,
 		Links: []Link{{Group: "devices", Backend: "10.0.0.7:9000"}, {Group: "devices:0x10", Backend: "10.0.0.1:9000"}},
 	}
@@ -49,6 +49,8 @@ func TestFilter(t *testing.T) {
 		{"upstream=10.0.0.2:9000", i, false},
 		{"tls_subject=meter-17", i, true},
 		{"tls_subject=meter-18", i, false},
+		{"client=meter", i, true},
+		{"client=met", i, false},
 		{"state=paused", i, true},
 		{"state=idle", i, false},
 		{"older_than=30m", i, true},
@@ -86,7 +88,7 @@ func TestFilter(t *testing.T) {
 // TestFilterErrors: what is not understood chooses nothing, and the error says what would be right.
 func TestFilterErrors(t *testing.T) {
 	for _, tt := range []struct{ query, says string }{
-		{"handeler=devices", `there is no filter "handeler": one of handler, remote, upstream, tls_subject, older_than, younger_than, state, idle_for, min_pending, limit`},
+		{"handeler=devices", `there is no filter "handeler": one of handler, remote, upstream, tls_subject, client, older_than, younger_than, state, idle_for, min_pending, limit`},
 		{"reason=eof", `there is no filter "reason"`},
 		{"handler=a&handler=b", "handler is given 2 times: give it once"},
 		{"handler=", "handler has no value: give one, or leave it out"},

@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
-// watched has everything that a dashboard shows: both kinds of pooling, a backend that is down, clients that are pinged, a handler to be drained.
+// watched has everything that a dashboard shows: both kinds of pooling, a backend that is down, clients that are pinged or have sessions, a handler to be drained.
 const watched = `
 		${leaving} {
 			route {
@@ -52,6 +52,17 @@ const watched = `
 						connections 1 1
 						max_inflight 1
 						heartbeat 1s
+					}
+				}
+			}
+		}
+		${keeping} {
+			route {
+				gopr keeping {
+					upstream ${backend}
+					sessions
+					queue {
+						store sqlite ${queue}
 					}
 				}
 			}
@@ -103,6 +114,25 @@ func live(t *testing.T, c *caddy) (stop func()) {
 		d := dial(t, asking)
 		until(func() error { return d.ask("how much is it?") })
 	}
+	keeping := c.addr("keeping")
+	until(func() error { // has a session, and uses an id twice
+		d, err := connect(keeping)
+		if err != nil {
+			return err
+		}
+		defer d.Close()
+		message, err := wire.AppendExt(nil, wire.CmdApp, &wire.Ext{QoS: 1, ID: 1, Payload: []byte("kept")})
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(knock(d, "keeper", "", true), d.send(message)); err != nil {
+			return err
+		}
+		if f, err := d.next(); err != nil || f.Cmd != uint32(wire.CmdPubAck) {
+			return fmt.Errorf("0x%02x came for a message, %w", f.Cmd, err)
+		}
+		return d.send(message)
+	})
 	quiet := dial(t, devices)
 	wg.Go(func() { // is quiet, and answers the gateway's pings, until it is closed
 		for {
@@ -250,7 +280,7 @@ func dashboardQueries(t *testing.T) (all []string) {
 func TestDashboard(t *testing.T) {
 	promProgram(t, "prometheus")
 	b := newBackend(t, echoes)
-	c := start(t, config(watched), places{"backend": b.addr, "down": "127.0.0.1:1"})
+	c := start(t, config(watched), places{"backend": b.addr, "down": "127.0.0.1:1", "queue": filepath.Join(t.TempDir(), "queue.db")})
 	p := startPrometheus(t, c, operations+"prometheus-rules.yml")
 	stop := live(t, c)
 	if status, answer, err := c.admin(http.MethodPost, "/gopr/drain?handler=leaving", ""); err != nil || status/100 != 2 {
@@ -306,7 +336,7 @@ func TestDashboard(t *testing.T) {
 func TestPromtoolCheckMetrics(t *testing.T) {
 	promtool := promProgram(t, "promtool")
 	b := newBackend(t, echoes)
-	c := start(t, config(watched), places{"backend": b.addr, "down": "127.0.0.1:1"})
+	c := start(t, config(watched), places{"backend": b.addr, "down": "127.0.0.1:1", "queue": filepath.Join(t.TempDir(), "queue.db")})
 	check(t, dial(t, c.addr("devices")).ask("hello"))
 	status, body, err := c.admin(http.MethodGet, "/metrics", "")
 	if err != nil || status != http.StatusOK {
