@@ -20,7 +20,7 @@ func (s *Session) Attach(c Client, w *Welcome) bool {
 	}
 	s.cl, s.caps, s.window, s.clientFull, s.clientHeld = c, w.Granted, w.window, false, false
 	s.in = qos.NewReceiver(s.up.info.Last)
-	s.parkAt, s.shy = 0, true
+	s.parkAt, s.shy, s.heard = 0, true, false
 	s.touchAt = s.v.now() + moment(s.touchEvery())
 	if s.caps&wire.CapQoS != 0 {
 		s.down.begin(w.window)
@@ -36,6 +36,7 @@ func (s *Session) Take(c Client, _ time.Time, f *wire.Frame) error {
 		s.mu.Unlock()
 		return ErrTaken
 	}
+	s.heard = true
 	err := s.take(f)
 	if err == nil {
 		s.mu.Unlock()
@@ -48,14 +49,21 @@ func (s *Session) Take(c Client, _ time.Time, f *wire.Frame) error {
 	return err
 }
 
-// Flush is called when a piece of what the client sent is used up, were there heartbeats alone in it. full: no more, please, until Client.Resume.
+// Heard tells that a frame has come over the client's connection, were it a heartbeat: it has got its WELCOME. Once is enough; Take knows by itself.
+func (s *Session) Heard(c Client) {
+	s.mu.Lock()
+	defer s.unlock()
+	s.heard = s.heard || s.cl == c
+}
+
+// Flush is called when a piece of what the client sent is used up, also of one in which nothing was. full: no more, please, until Client.Resume.
 func (s *Session) Flush(c Client, _ time.Time) (full bool) {
 	s.mu.Lock()
 	defer s.unlock()
 	if s.cl != c {
 		return false
 	}
-	if s.shy {
+	if s.shy && s.heard {
 		s.shy = false
 		s.confirm()
 	}

@@ -62,6 +62,7 @@ type life struct {
 	frozen  bool            // it is changing hands: nothing is stored meanwhile
 	broken  bool            // the store has failed, and is to be asked what it knows
 	shy     bool            // its client has not shown yet that it has its token
+	heard   bool            // a frame has come over the client's connection
 	closing bool            // the service ends
 	quiet   []chan struct{} // closed when no batch is with the store, nor is to be while it is frozen or the store fails
 	altered []chan struct{} // closed when all changes are safe, or the session has left

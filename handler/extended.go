@@ -26,11 +26,15 @@ func (c *conn) takeExtended(e *extended, p *piece, f *wire.Frame, now time.Time)
 	return e.session.Load().Take(e, now, f)
 }
 
-// flush has the session carry out what a piece has brought. full: nothing more is to be read.
-func (e *extended) flush(now time.Time) (full bool) {
+// flush has the session carry out what a piece has brought; whole: at least one frame. full: nothing more is to be read.
+func (e *extended) flush(now time.Time, whole bool) (full bool) {
 	s := e.session.Load()
 	if s == nil {
 		return false
+	}
+	if whole && !e.heard {
+		e.heard = true
+		s.Heard(e)
 	}
 	e.full.Store(true) // first: a Resume that comes before Flush has returned is for this
 	if !s.Flush(e, now) {

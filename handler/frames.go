@@ -61,7 +61,7 @@ func (c *conn) Data(now time.Time, b []byte) (used int, next transport.Next) {
 		next = c.charge(&p, used, now)
 	}
 	e := c.ext.Load()
-	if e != nil && e.flush(now) || next == transport.More && (c.ownFull.Load() || c.leases.full()) {
+	if e != nil && e.flush(now, p.whole) || next == transport.More && (c.ownFull.Load() || c.leases.full()) {
 		next = max(next, transport.Pause)
 	}
 	c.held = c.held || next == transport.Pause

@@ -23,6 +23,7 @@ type extended struct {
 
 	// Until the HELLO is answered.
 	waiting *greeting // the connection's goroutine owns the pointer; nil: it is answered
+	heard   bool      // a frame has come since; the connection's goroutine owns it
 
 	session atomic.Pointer[delivery.Session] // nil: it has none yet
 	client  string
