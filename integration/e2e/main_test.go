@@ -10,7 +10,7 @@
 //	tracing_test.go    a collector of its spans
 //	access_log_test.go what it logs of each connection
 //	events_test.go     what subscribers to its events are told
-//	device_test.go     a client
+//	device_test.go     a client; the SDK's is in sdk_test.go
 //	bystander_test.go  a client that must notice nothing
 //	backend_test.go    backends: good ones, and each kind of bad one
 //	delay_test.go      a proxy that holds back what goes to a backend
