@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -34,7 +35,7 @@ func newSDKDevice(l *ledger, dial dialer) *sdkDevice {
 			return conn, nil
 		},
 		Heartbeat: keepalive.Heartbeat{Interval: time.Second, Timeout: time.Second},
-		Reconnect: client.Reconnect{Initial: 100 * time.Millisecond, Max: 500 * time.Millisecond, Attempts: -1},
+		Reconnect: client.Reconnect{Initial: 50 * time.Millisecond, Max: 500 * time.Millisecond, Attempts: -1},
 		OnState: func(c client.Change) {
 			if c.Err != nil {
 				d.lost.Store(&c.Err)
@@ -88,8 +89,7 @@ func (d *sdkDevice) publish(qos uint8) {
 
 func (d *sdkDevice) leave(takeover bool) {
 	if c := d.conn.Load(); c != nil {
-		c.left.Store(takeover)
-		_ = c.SetReadDeadline(time.Unix(1, 0))
+		c.leave(takeover)
 	}
 }
 
@@ -107,14 +107,28 @@ func (d *sdkDevice) status() status {
 	return s
 }
 
-// A leavable connection can be left behind: then it stays open for a second after it was closed.
+// A leavable connection can be left: to who uses it, it has broken.
 type leavable struct {
 	net.Conn
-	left atomic.Bool
+	left, open atomic.Bool // open: for a second, it stays so in truth
+}
+
+func (c *leavable) leave(takeover bool) {
+	c.open.Store(takeover)
+	c.left.Store(true)
+	_ = c.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (c *leavable) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.left.Load() {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 func (c *leavable) Close() error {
-	if c.left.Load() {
+	if c.open.Load() {
 		time.AfterFunc(time.Second, func() { _ = c.Conn.Close() })
 		return nil
 	}

@@ -62,9 +62,9 @@ type scenario struct {
 
 var scenarios = []scenario{
 	{name: "kill", about: "the gateway is killed at random moments, again and again", run: runKill},
-	{name: "move", about: "devices move between two gateways that share a Redis", run: runMove, long: true},
-	{name: "pause", about: "the gateway that owns sessions is paused, overtaken, and wakes", run: runPause, long: true},
-	{name: "storm", about: "everything at once, at random", run: runStorm, long: true},
+	{name: "move", about: "devices move between two gateways that share a Redis", run: runMove},
+	{name: "pause", about: "the gateway that owns sessions is paused, overtaken, and wakes", run: runPause},
+	{name: "storm", about: "everything at once, at random", run: runStorm},
 	{name: "away", about: "the backend is away while a thousand devices publish", run: runAway},
 	{name: "crowd", about: "thousands of clients come back in one second", run: runCrowd},
 	{name: "flood", about: "ten million messages to a backend that is away", run: runFlood},

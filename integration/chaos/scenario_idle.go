@@ -3,6 +3,8 @@ package main
 import (
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -103,7 +105,11 @@ func leased(all map[string]float64) (n int) {
 // heap is the memory that is in use after a garbage collection: heap and stacks, in bytes.
 func (g *gateway) heap() (float64, error) {
 	for range 2 { // the second frees what the first has finalized
-		if _, err := g.ask(http.MethodGet, "/debug/pprof/heap?gc=1", nil); err != nil {
+		profile, err := g.ask(http.MethodGet, "/debug/pprof/heap?gc=1", nil)
+		if err != nil {
+			return 0, err
+		}
+		if err := os.WriteFile(filepath.Join(g.dir, "heap.pprof"), profile, 0o600); err != nil { // of the last: it says where the memory is
 			return 0, err
 		}
 	}

@@ -161,7 +161,7 @@ func (w *world) make(n int, kind deviceKind, to backendKind, dial dialer) []devi
 	first := len(w.devices)
 	for i := range n {
 		l := &ledger{device: uint32(first + i + 1), answers: to&answering != 0, answersAcked: to == extendedAnswering}
-		if kind == mixed && i%2 == 1 {
+		if kind == sdk || kind == mixed && i%2 == 1 {
 			w.devices = append(w.devices, newSDKDevice(l, dial))
 		} else {
 			w.devices = append(w.devices, newOwnDevice(l, dial))
@@ -190,8 +190,11 @@ type deviceKind uint8
 
 const (
 	own   deviceKind = iota // of this program alone
-	mixed                   // and of the SDK, in turn
+	sdk                     // of the SDK
+	mixed                   // both, in turn
 )
+
+var kinds = []deviceKind{own, sdk}
 
 // to dials one address, always.
 func to(addr string) dialer {
