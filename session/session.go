@@ -48,6 +48,31 @@ type Hash [32]byte
 // Equal compares in constant time.
 func (h Hash) Equal(other Hash) bool { return subtle.ConstantTimeCompare(h[:], other[:]) == 1 }
 
+// Hashes are some, one after the other.
+type Hashes string
+
+// maxBefore is how many tokens resume a session besides the newest, while its client has shown none of them.
+const maxBefore = 4
+
+// find returns where h is among them; -1: nowhere. It takes as long for each.
+func (s Hashes) find(h Hash) int {
+	found := -1
+	for i := range len(s) / len(h) {
+		if subtle.ConstantTimeCompare([]byte(s[i*len(h):(i+1)*len(h)]), h[:]) == 1 {
+			found = i
+		}
+	}
+	return found
+}
+
+// with adds one. The first stays, and of the others the newest, where there are too many.
+func (s Hashes) with(h Hash) Hashes {
+	if len(s) >= maxBefore*len(h) {
+		s = s[:len(h)] + s[2*len(h):]
+	}
+	return s + Hashes(h[:])
+}
+
 // Record is what is known of a session.
 type Record struct {
 	Client      string // its client's id, 1 to 255 bytes of any kind
@@ -55,7 +80,7 @@ type Record struct {
 	Fence       uint64            // grows with each change of hands, from 1 on: for a client id as for a session. By how much is the store's affair
 	Owner       string            // who has it: each service of each gateway's process has a name of its own
 	Token       Hash              // of the token that resumes it
-	Before      Hash              // of the token before, which resumes it too until the client has shown that it has the new one; zero: none
+	Before      Hashes            // of tokens that resume it too until the client has shown which it has: the one it showed last, and those given since but for Token
 	Certificate Hash              // of the certificate that its client must show; zero: none
 	Since       time.Time         // when it began; to the millisecond, as all times here
 	Seen        time.Time         // when its client was last known to be there
@@ -77,21 +102,22 @@ type Claim struct {
 
 // Check says whether the claim is good for the session that its client may resume, and if so, what Before is from then on; else the error that Resume returns. r nil: it
 // has none that lives.
-func (c *Claim) Check(r *Record) (before Hash, err error) {
+func (c *Claim) Check(r *Record) (before Hashes, err error) {
 	if r == nil {
 		return before, ErrUnknown
 	}
 	shown := c.Token.Hash()
-	isToken, isBefore := r.Token.Equal(shown), r.Before.Equal(shown)
+	isToken, at := r.Token.Equal(shown), r.Before.find(shown)
 	switch {
-	case !isToken && !isBefore:
-		return before, ErrToken
+	case !isToken && at < 0:
+		return "", ErrToken
 	case r.Certificate != Hash{} && !r.Certificate.Equal(c.Certificate):
-		return before, ErrCertificate
-	case isToken:
-		return r.Token, nil
+		return "", ErrCertificate
+	case isToken || at > 0: // the client has it
+		return Hashes(shown[:]), nil
 	}
-	return r.Before, nil
+	// Token may have reached the client, or not: the one who shows the first again may be a HELLO that has been under way for long.
+	return r.Before.with(r.Token), nil
 }
 
 // Store keeps records. Its methods may be called from any goroutine; each is one step that happens wholly or not at all. Where the store is durable, it is safe when the
@@ -104,10 +130,10 @@ type Store interface {
 	// delivered to their end; nil: there was none that lives. r.ID must be new. ErrFull: the store keeps no more.
 	Begin(ctx context.Context, r Record) (stored Record, replaced *Record, err error)
 	// Resume gives a session to the Owner of the claim, under a higher fence, if the claim is good: its client was Seen now. ErrUnknown: the client has none, or it has
-	// expired. ErrToken, ErrCertificate: it has one, which stays as it is. What was Token becomes Before if the claim shows it, and Next becomes Token; a claim that shows
-	// Before leaves Before. Of many claims at once each that is good is good after the other: the last one's owner has the session.
+	// expired. ErrToken, ErrCertificate: it has one, which stays as it is. Next becomes Token. What the claim shows becomes Before, alone; but a claim that shows the first of
+	// Before adds to it what was Token. Of many claims at once each that is good is good after the other: the last one's owner has the session.
 	Resume(ctx context.Context, c Claim) (Record, error)
-	// Confirm notes that the client has its Token: from now on Before is good no more. ErrFenced as with Touch.
+	// Confirm notes that the client has its Token: from now on none of Before is good any more. ErrFenced as with Touch.
 	Confirm(ctx context.Context, client string, id ID, fence uint64) error
 	// Touch notes that the client is there, at the time of seen, or left then; and keeps the record from expiring until seen + expiry. ErrFenced: the session has gone to
 	// another owner, or is no more.

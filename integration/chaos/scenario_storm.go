@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"time"
 )
 
@@ -123,6 +124,15 @@ func runStorm(w *world, out *outcome) error {
 	stopOne()
 	stopTwo()
 	out.note("faults", float64(len(timeline)), "struck and mended")
+	for _, g := range c.gateways {
+		if all, err := g.metrics(); err == nil {
+			for series, v := range all {
+				if strings.HasPrefix(series, "caddy_gopr_session_") && v > 0 {
+					w.say("%s: %s %v", g.name, series, v)
+				}
+			}
+		}
+	}
 	after, ok := recovery(w.ledgers(), healed, end)
 	if !ok {
 		after = end.Sub(healed)

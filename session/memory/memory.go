@@ -87,7 +87,7 @@ func (s *Store) Confirm(_ context.Context, client string, id session.ID, fence u
 	if r == nil {
 		return session.ErrFenced
 	}
-	r.Before = session.Hash{}
+	r.Before = ""
 	return nil
 }
 

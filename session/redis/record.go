@@ -16,8 +16,8 @@ func fields(r *session.Record) []any {
 		"client", r.Client, "token", r.Token[:],
 		"since", r.Since.UnixMilli(), "seen", r.Seen.UnixMilli(), "expiry", r.Expiry.Milliseconds(),
 	}
-	if r.Before != (session.Hash{}) {
-		f = append(f, "before", r.Before[:])
+	if r.Before != "" {
+		f = append(f, "before", string(r.Before))
 	}
 	if r.Certificate != (session.Hash{}) {
 		f = append(f, "certificate", r.Certificate[:])
@@ -57,7 +57,7 @@ func record(hash map[string]string) (r session.Record, err error) {
 	}
 	r = session.Record{
 		Client: hash["client"], Owner: hash["owner"], Fence: uint64(number("fence")),
-		Token: sum("token"), Before: sum("before"), Certificate: sum("certificate"),
+		Token: sum("token"), Before: session.Hashes(hash["before"]), Certificate: sum("certificate"),
 		Since: time.UnixMilli(number("since")), Seen: time.UnixMilli(number("seen")), Expiry: time.Duration(number("expiry")) * time.Millisecond,
 	}
 	var ok bool

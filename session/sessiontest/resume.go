@@ -103,14 +103,14 @@ func tokens(t *testing.T, o Options) {
 		t.Errorf("Seen is %v, and it is %v", r.Seen, before)
 	}
 	want := first
-	want.Fence, want.Owner, want.Token, want.Before, want.Seen = r.Fence, "b", claim.Next, first.Token, r.Seen
+	want.Fence, want.Owner, want.Token, want.Before, want.Seen = r.Fence, "b", claim.Next, session.Hashes(first.Token[:]), r.Seen
 	wantRecord(t, "Resume", r, want)
 	got, err = s.Get(t.Context(), "c")
 	wantErr(t, "Get", err, nil)
 	wantRecord(t, "Get after Resume", got, want)
 
 	wantErr(t, "Confirm", s.Confirm(t.Context(), "c", r.ID, r.Fence), nil)
-	want.Before = session.Hash{}
+	want.Before = ""
 	got, err = s.Get(t.Context(), "c")
 	wantErr(t, "Get", err, nil)
 	wantRecord(t, "Get after Confirm", got, want)
@@ -163,7 +163,7 @@ func certificates(t *testing.T, o Options) {
 	}
 }
 
-// tokenBefore: a WELCOME that was lost costs nothing, however often.
+// tokenBefore: a WELCOME that was lost costs nothing, however often; nor does a HELLO that comes late, when its client has given it up and come back over another connection.
 func tokenBefore(t *testing.T, o Options) {
 	s := o.open(t)
 	first, token := begun(t, s, "c", "a")
@@ -174,29 +174,55 @@ func tokenBefore(t *testing.T, o Options) {
 		wantErr(t, "Resume", err, want)
 		return r, next
 	}
-	one, lost := resume(token, nil)
+	before := func(r session.Record, want ...session.Hash) {
+		t.Helper()
+		var all session.Hashes
+		for _, h := range want {
+			all += session.Hashes(h[:])
+		}
+		if r.Before != all {
+			t.Errorf("%d tokens before the last are good, or not those that should be, want %d", len(r.Before)/len(session.Hash{}), len(want))
+		}
+	}
+	one, had := resume(token, nil)
 	two, second := resume(token, nil)
-	if two.Before != first.Token || two.Token != second.Hash() || two.Fence <= one.Fence {
+	before(two, first.Token, had.Hash())
+	if two.Token != second.Hash() || two.Fence <= one.Fence {
 		t.Errorf("resumed with the token before: %+v", two)
 	}
-	resume(lost, session.ErrToken) // of a WELCOME that another one followed
 	wantErr(t, "Confirm by the owner before", s.Confirm(t.Context(), "c", one.ID, one.Fence), session.ErrFenced)
 
-	// Coming back with the new one confirms it as well.
-	three, third := resume(second, nil)
-	if three.Before != second.Hash() {
-		t.Errorf("resumed with the token: %+v", three)
-	}
+	// The second HELLO was one that came late: the client has what it was given for the first, and shows it.
+	three, third := resume(had, nil)
+	before(three, had.Hash())
 	resume(token, session.ErrToken)
-	four, fourth := resume(second, nil)
-	resume(third, session.ErrToken)
-
-	wantErr(t, "Confirm", s.Confirm(t.Context(), "c", four.ID, four.Fence), nil)
-	wantErr(t, "Confirm again", s.Confirm(t.Context(), "c", four.ID, four.Fence), nil)
 	resume(second, session.ErrToken)
+
+	// Coming back with the newest confirms it as well.
+	four, fourth := resume(third, nil)
+	before(four, third.Hash())
+	resume(had, session.ErrToken)
+	five, fifth := resume(third, nil)
+	before(five, third.Hash(), fourth.Hash())
+
+	wantErr(t, "Confirm", s.Confirm(t.Context(), "c", five.ID, five.Fence), nil)
+	wantErr(t, "Confirm again", s.Confirm(t.Context(), "c", five.ID, five.Fence), nil)
+	resume(third, session.ErrToken)
+	resume(fourth, session.ErrToken)
 	resume(session.Token{}, session.ErrToken)
-	wantErr(t, "Confirm of another client's", s.Confirm(t.Context(), "d", four.ID, four.Fence), session.ErrFenced)
-	resume(fourth, nil)
+	wantErr(t, "Confirm of another client's", s.Confirm(t.Context(), "d", five.ID, five.Fence), session.ErrFenced)
+
+	// Of many that were given and not shown, the newest are good, and the last that was shown.
+	given := []session.Token{fifth}
+	for range 6 {
+		r, next := resume(fifth, nil)
+		given = append(given, next)
+		if len(given) == 7 {
+			before(r, fifth.Hash(), given[3].Hash(), given[4].Hash(), given[5].Hash())
+		}
+	}
+	resume(given[2], session.ErrToken)
+	resume(given[3], nil)
 }
 
 // oneToken has a thousand show one token at once: each that is let in shuts out the one before, and when one has confirmed, the token is good no more.

@@ -99,7 +99,7 @@ func resumed(t *testing.T, s session.Store, name, owner string, token session.To
 	if err := s.Confirm(t.Context(), name, r.ID, r.Fence); err != nil {
 		t.Fatalf("Confirm: %v", err)
 	}
-	r.Before = session.Hash{}
+	r.Before = ""
 	return r, next
 }
 

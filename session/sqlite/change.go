@@ -116,7 +116,7 @@ func (s *Store) give(ctx context.Context, choose func(*sqlite.Tx) (*session.Reco
 		}
 		g.Record = *r
 		return g, nil, tx.Exec("UPDATE session SET owner = ?, fence = ?, token = ?, before = ?, seen = ? WHERE id = ?",
-			r.Owner, int64(r.Fence), r.Token[:], hashOrNull(&r.Before), millis(r.Seen), r.ID[:])
+			r.Owner, int64(r.Fence), r.Token[:], hashesOrNull(r.Before), millis(r.Seen), r.ID[:])
 	})
 	if err != nil {
 		return session.Record{}, err

@@ -15,7 +15,7 @@ const columns = "client, id, fence, owner, token, before, certificate, since, se
 func values(r *session.Record) ([]driver.Value, error) {
 	attributes, err := attributesOf(r)
 	return []driver.Value{
-		[]byte(r.Client), r.ID[:], int64(r.Fence), r.Owner, r.Token[:], hashOrNull(&r.Before), hashOrNull(&r.Certificate),
+		[]byte(r.Client), r.ID[:], int64(r.Fence), r.Owner, r.Token[:], hashesOrNull(r.Before), hashOrNull(&r.Certificate),
 		millis(r.Since), millis(r.Seen), r.Expiry.Milliseconds(), attributes,
 	}, err
 }
@@ -33,6 +33,13 @@ func hashOrNull(h *session.Hash) driver.Value {
 		return nil
 	}
 	return h[:]
+}
+
+func hashesOrNull(h session.Hashes) driver.Value {
+	if h == "" {
+		return nil
+	}
+	return []byte(h)
 }
 
 // row is what a record's columns are scanned into.
@@ -54,7 +61,7 @@ func (r *row) record() (session.Record, error) {
 	}
 	copy(out.ID[:], r.id)
 	copy(out.Token[:], r.token)
-	copy(out.Before[:], r.before)
+	out.Before = session.Hashes(r.before)
 	copy(out.Certificate[:], r.certificate)
 	if r.attributes == nil {
 		return out, nil

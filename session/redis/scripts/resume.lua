@@ -7,13 +7,22 @@ if r[4] == owner and equal(r[1], next) then -- it was resumed before, and the an
 	return {'resumed', redis.call('HGETALL', KEYS[1])}
 end
 
-local isToken, isBefore = equal(r[1], shown), equal(r[2] or '', shown)
-if not isToken and not isBefore then return {'token'} end
+-- As session.Claim.Check has it: before is hashes, one after the other.
+local before, isToken, at = r[2] or '', equal(r[1], shown)
+for i = 0, #before / 32 - 1 do
+	if equal(before:sub(32 * i + 1, 32 * i + 32), shown) then at = i end
+end
+if not isToken and not at then return {'token'} end
 if r[3] and not equal(r[3], certificate) then return {'certificate'} end
 
-if isToken then redis.call('HSET', KEYS[1], 'before', r[1]) end
+if isToken or at > 0 then
+	before = shown
+else
+	if #before >= 4 * 32 then before = before:sub(1, 32) .. before:sub(65) end
+	before = before .. r[1]
+end
 local time = redis.call('TIME')
-redis.call('HSET', KEYS[1], 'token', next, 'seen', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
+redis.call('HSET', KEYS[1], 'token', next, 'before', before, 'seen', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
 give(KEYS[1], owner, raised(r[5]), channel)
 keep(KEYS[1], r[6])
 return {'resumed', redis.call('HGETALL', KEYS[1])}
