@@ -18,7 +18,7 @@
 //	outgoing.go  frames that leave together
 //	life.go      park, touch, end
 //	orphan.go    messages that an earlier process or another gateway has left behind
-//	forgotten.go  what the queue remembers of sessions that are no more
+//	forgotten.go what the queue remembers of sessions that are no more
 //	alarm.go     one timer for all sessions; crew.go, goroutines for what waits for a store
 //	admin.go     what operators see and do; count.go, what is counted
 //
