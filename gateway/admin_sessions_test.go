@@ -135,7 +135,7 @@ func TestSessions(t *testing.T) {
 		}
 	}
 	one := askFor[sessionView](t, http.MethodGet, "/gopr/sessions/"+here)
-	if one.Handler != "h" || one.Remote != "192.0.2.1:7" || one.Owner != "here" || one.Expiry != 3600 || one.Up == nil || one.Down.Messages != 0 || one.Fence != 1 {
+	if one.Handler != "h" || one.Remote != "192.0.2.1:7" || one.Owner != "h/here" || one.Expiry != 3600 || one.Up == nil || one.Down.Messages != 0 || one.Fence != 1 {
 		t.Errorf("%+v", one)
 	}
 	for _, tt := range []struct {
