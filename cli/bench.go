@@ -18,6 +18,8 @@ type benchArgs struct {
 	cmd      uint8
 	duration time.Duration
 	json     bool
+
+	sessionArgs // with a QoS, the requests are messages; the client id is what those of the clients begin with
 }
 
 const (
@@ -66,6 +68,12 @@ func bench(ctx context.Context, a benchArgs, std stdio) (int, error) {
 	d, err := newDialer(a.dialArgs)
 	if err != nil {
 		return exitUsage, err
+	}
+	if a.qos > 0 || a.clientID != "" || a.credential != "" {
+		if err := a.checkPublish(); err != nil {
+			return exitUsage, err
+		}
+		return benchPublish(ctx, a, d, std)
 	}
 	l := newLoad(a, d)
 	p := &progress{out: std.err, load: l}

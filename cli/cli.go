@@ -13,10 +13,10 @@
 //	declared.go  the format by --format: built in, or declared in Caddy's configuration
 //
 //	ping.go    ping: round trips; ping_format.go: to peers that speak another format than GOPR
-//	send.go    send: one frame and its answer
+//	send.go    send: one frame and its answer; publish.go: over a session; hello.go: who says HELLO, for send and bench
 //	echo.go    echo: a backend that answers; echo_conn.go: one connection of it
 //	decode.go  decode: a stream's frames; frames.go reads them, printer.go prints them; extended.go, extended_text.go: those of extended connections
-//	bench.go   bench: load; load.go: all connections, stream.go: one, report.go: what is printed
+//	bench.go   bench: load; load.go: all connections, stream.go: one, report.go: what is printed; bench_publish.go: with messages
 //
 //	dissector.go  dissector: a format as Lua for Wireshark, by dissector.lua.tmpl; dissector_view.go: what
 //	              that is filled in with, dissector_match.go, dissector_lua.go: conditions and numbers in Lua;
@@ -105,19 +105,30 @@ Exits with 0 if at least one ping came back, with 1 if none did.`,
 func sendCommand() *cobra.Command {
 	a := sendArgs{cmd: wire.CmdApp, flag: wire.FlagReq}
 	cmd := &cobra.Command{
-		Use:   "send ADDR [--cmd N] [--flag N] [--data TEXT | --hex HEX | --file FILE] [--raw | --json] [--tls]",
+		Use:   "send ADDR [--cmd N] [--flag N] [--data TEXT | --hex HEX | --file FILE] [--raw | --json] [--qos N --client-id ID] [--tls]",
 		Short: "Sends one frame and prints the payload of its answer",
 		Long: `
 Sends one frame. With bit 0x01 in its flag it asks for an answer, whose payload is
 printed: as text if it is printable, else in hexadecimal. Without that bit the frame is
 sent, and nothing waited for.
 
-Exits with 0 if the answer came, or the frame was sent where it asks for none; with 1 if not.`,
+With --client-id it says HELLO first, and the frame goes over that client's session; with
+--qos 1 or 2 it is a message, and waited for until the gateway has acknowledged it.
+
+Exits with 0 if the answer came, the message was acknowledged, or the frame was sent where
+it asks for nothing; with 1 if not.`,
 		Example: "  caddy gopr send 127.0.0.1:7450 --cmd 0x10 --data hello\n" +
 			"  caddy gopr send 127.0.0.1:7450 --cmd 0x10 --hex '00 01 02' --json\n" +
-			"  caddy gopr send 127.0.0.1:7450 --cmd 0x10 --file - --raw < request > answer",
+			"  caddy gopr send 127.0.0.1:7450 --cmd 0x10 --file - --raw < request > answer\n" +
+			"  caddy gopr send 127.0.0.1:7450 --cmd 0x10 --data hello --qos 1 --client-id device-42 --credential @secret",
 	}
-	runs(cmd, &a.addr, noAddr, func(ctx context.Context, std stdio) (int, error) { return send(ctx, a, std) })
+	runs(cmd, &a.addr, noAddr, func(ctx context.Context, std stdio) (int, error) {
+		a.flagGiven = cmd.Flags().Changed("flag")
+		if a.qos > 0 && !a.flagGiven {
+			a.flag = 0
+		}
+		return send(ctx, a, std)
+	})
 	cmd.Flags().Var(number[uint8]{to: &a.cmd, max: 0xFF, hex: true}, "cmd", "command")
 	cmd.Flags().Var(number[uint8]{to: &a.flag, max: 0xFF, hex: true}, "flag", "flag; 0x01 asks for an answer")
 	cmd.Flags().StringVar(&a.data, "data", "", "payload, as text")
@@ -125,6 +136,8 @@ Exits with 0 if the answer came, or the frame was sent where it asks for none; w
 	cmd.Flags().StringVar(&a.file, "file", "", "payload, the bytes of a file; - for standard input")
 	cmd.Flags().BoolVar(&a.raw, "raw", false, "print the bytes of the answer's payload, and nothing else")
 	cmd.Flags().BoolVar(&a.json, "json", false, "print the whole answer as JSON")
+	helloFlags(cmd, &a.sessionArgs, "who says HELLO: the frame goes over that client's session")
+	cmd.Flags().StringVar(&a.ticket, "ticket", "", "file that keeps what resumes the session, for the next time; none given: the session ends")
 	dials(cmd, &a.dialArgs, "how long the answer may take, and the dial")
 	return cmd
 }
@@ -177,19 +190,23 @@ Exits with 0 if the whole stream is good, with 1 if not.`,
 func benchCommand() *cobra.Command {
 	a := benchArgs{conns: 50, inflight: 16, payload: 64, cmd: wire.CmdApp}
 	cmd := &cobra.Command{
-		Use:   "bench ADDR [--conns N] [--inflight N] [--payload BYTES] [--duration T] [--cmd N] [--json] [--tls]",
+		Use:   "bench ADDR [--conns N] [--inflight N] [--payload BYTES] [--duration T] [--cmd N] [--qos N] [--json] [--tls]",
 		Short: "Measures throughput and latency under load",
 		Long: `
 Opens --conns connections, and on each keeps --inflight requests on their way: when an
 answer comes, the next request goes out. The peer has to echo, as ` + "`caddy gopr echo`" + `
 and ` + "`respond echo`" + ` do: every answer is compared with its request.
 
+With --qos 1 or 2 each connection has a session, and publishes messages; when the gateway
+has acknowledged one, the next goes out. Nothing has to echo.
+
 It runs for --duration, or until Ctrl-C; progress goes to standard error, the result to
 standard output. Requests still on their way then are waited for, up to --timeout.
 
 Exits with 0 if all went well, with 1 if there were errors or no answers.`,
 		Example: "  caddy gopr bench 127.0.0.1:7450\n  caddy gopr bench 127.0.0.1:7450 --conns 1000 --inflight 1 --duration 1m --json\n" +
-			"  caddy gopr bench 127.0.0.1:7450 --cmd 0x01   # PINGs",
+			"  caddy gopr bench 127.0.0.1:7450 --cmd 0x01   # PINGs\n" +
+			"  caddy gopr bench 127.0.0.1:7450 --qos 1 --conns 200",
 	}
 	runs(cmd, &a.addr, noAddr, func(ctx context.Context, std stdio) (int, error) { return bench(ctx, a, std) })
 	cmd.Flags().Var(number[int]{to: &a.conns, min: 1, max: 1 << 20}, "conns", "connections")
@@ -197,9 +214,17 @@ Exits with 0 if all went well, with 1 if there were errors or no answers.`,
 	cmd.Flags().Var(number[int]{to: &a.payload, max: wire.MaxPayload}, "payload", "size of a payload, in bytes")
 	cmd.Flags().DurationVar(&a.duration, "duration", 10*time.Second, fmt.Sprintf("how long; at most %v", maxDuration))
 	cmd.Flags().Var(number[uint8]{to: &a.cmd, max: 0xFF, hex: true}, "cmd", "command of the requests")
+	helloFlags(cmd, &a.sessionArgs, "what the client ids of --qos begin with; none given: random")
 	cmd.Flags().BoolVar(&a.json, "json", false, "print the result as JSON")
 	dials(cmd, &a.dialArgs, "how long an answer may take, and a dial")
 	return cmd
+}
+
+// helloFlags gives a command the flags of those that say HELLO.
+func helloFlags(cmd *cobra.Command, a *sessionArgs, clientID string) {
+	cmd.Flags().Var(number[uint8]{to: &a.qos, max: 2}, "qos", "quality of service: 0, 1 or 2")
+	cmd.Flags().StringVar(&a.clientID, "client-id", "", clientID)
+	cmd.Flags().StringVar(&a.credential, "credential", "", "what shows that it is this client; @FILE: that of a file")
 }
 
 // dials gives a command the flags of those that dial.

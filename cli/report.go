@@ -20,14 +20,16 @@ type report struct {
 	Inflight int    `json:"inflight"` // per connection
 	Payload  int    `json:"payload"`  // bytes
 	Cmd      uint8  `json:"cmd"`
+	QoS      uint8  `json:"qos,omitempty"` // of messages; 0: requests were sent
 
 	Duration   float64          `json:"duration_s"`
-	Answered   int64            `json:"answered"`     // rightly
+	Answered   int64            `json:"answered"`     // rightly; of messages: acknowledged
 	FramesPerS float64          `json:"frames_per_s"` // each way
 	BytesPerS  float64          `json:"bytes_per_s"`  // each way, headers included
 	Latency    latencyReport    `json:"latency_ms"`
-	Unanswered int64            `json:"unanswered"` // requests lost with their connections
-	Errors     map[string]int64 `json:"errors"`     // by kind; connections lost, dials failed, wrong answers
+	Unanswered int64            `json:"unanswered"`         // requests lost with their connections
+	Repeated   int64            `json:"repeated,omitempty"` // messages that were sent more than once
+	Errors     map[string]int64 `json:"errors"`             // by kind; connections lost, dials failed, wrong answers
 }
 
 // latencyReport is in milliseconds.
@@ -51,7 +53,7 @@ func (l *load) report() *report {
 	}
 	r := &report{
 		Addr: l.args.addr, TLS: l.dialer.tls != nil, Conns: l.args.conns,
-		Inflight: l.args.inflight, Payload: l.args.payload, Cmd: l.args.cmd,
+		Inflight: l.args.inflight, Payload: l.args.payload, Cmd: l.args.cmd, QoS: l.args.qos,
 		Duration: l.elapsed.Seconds(), Answered: l.total.n,
 		Unanswered: l.unanswered, Errors: l.errors,
 	}
@@ -78,6 +80,13 @@ func (r *report) print(out io.Writer, asJSON bool) error {
 	if t := r.Latency; r.Answered > 0 {
 		latency = fmt.Sprintf("latency     min/avg/p50/p90/p95/p99/p99.9/max = %.3f/%.3f/%.3f/%.3f/%.3f/%.3f/%.3f/%.3f ms\n",
 			t.Min, t.Mean, t.P50, t.P90, t.P95, t.P99, t.P999, t.Max)
+	}
+	if r.QoS > 0 {
+		_, err := fmt.Fprintf(out, `acknowledged %d messages of QoS %d in %.1f s, %d sent more than once
+throughput  %.0f messages/s and %.1f MB/s
+%serrors      %s
+`, r.Answered, r.QoS, r.Duration, r.Repeated, r.FramesPerS, r.BytesPerS/1e6, latency, r.errors())
+		return err
 	}
 	_, err := fmt.Fprintf(out, `answered    %d requests in %.1f s, each compared with its request
 throughput  %.0f frames/s and %.1f MB/s each way
@@ -138,8 +147,12 @@ func (p *progress) loading(l *load) {
 	now, t := l.now(), l.second
 	rate := float64(t.n) / (now - p.last).Seconds()
 	p.last = now
-	fmt.Fprintf(p.out, "%4.0f s  %8.0f frames/s  p50 %s ms  p99 %s ms  max %s ms  errors %d\n",
-		now.Seconds(), rate, ms(t.percentile(50)), ms(t.percentile(99)), ms(t.max), l.failures())
+	what := "frames"
+	if l.args.qos > 0 {
+		what = "messages"
+	}
+	fmt.Fprintf(p.out, "%4.0f s  %8.0f %s/s  p50 %s ms  p99 %s ms  max %s ms  errors %d\n",
+		now.Seconds(), rate, what, ms(t.percentile(50)), ms(t.percentile(99)), ms(t.max), l.failures())
 }
 
 // failures is how many errors there were so far.

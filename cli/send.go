@@ -24,6 +24,10 @@ type sendArgs struct {
 	file string // "-": standard input
 
 	raw, json bool // how the answer is printed; neither: for the eye
+
+	sessionArgs
+	ticket    string // a file; "": the session ends with the command
+	flagGiven bool   // or flag is the default
 }
 
 // send sends one frame and prints the payload of its answer. It does by hand what the client package does
@@ -32,6 +36,9 @@ func send(ctx context.Context, a sendArgs, std stdio) (int, error) {
 	payload, err := a.payload(ctx, std.in)
 	if err != nil {
 		return exitUsage, err
+	}
+	if a.qos > 0 || a.clientID != "" || a.credential != "" || a.ticket != "" {
+		return publish(ctx, a, payload, std)
 	}
 	d, err := newDialer(a.dialArgs)
 	if err != nil {
