@@ -212,7 +212,8 @@ func (f *flow) open(info queue.Info) {
 	}
 }
 
-// change gives the session a new fence, as its client comes back. false: it has left memory, and is to be loaded.
+// change gives the session a new fence, as its client comes back. false: it has left memory, and is to be loaded. So it does where another gateway has had it meanwhile, and
+// that has not been told here yet: what is known here of its boxes is of a time before.
 func (s *Session) change(ctx context.Context, fence uint64) (ok bool, err error) {
 	s.mu.Lock()
 	if s.gone {
@@ -237,14 +238,19 @@ func (s *Session) change(ctx context.Context, fence uint64) (ok bool, err error)
 		err = ErrClosed
 	}
 	var up, down queue.Info
+	elsewhere := false
 	if err == nil {
-		up, down, err = s.v.cfg.Queue.Open(ctx, queue.SessionID(s.id), fence)
+		up, down, elsewhere, err = s.reopen(ctx, fence)
 		s.v.heard(queueStore, err)
 	}
 	s.mu.Lock()
 	defer s.unlock()
 	s.frozen = false
 	if s.gone {
+		return false, nil
+	}
+	if elsewhere {
+		s.lose(ErrTaken)
 		return false, nil
 	}
 	if err != nil {
@@ -257,6 +263,25 @@ func (s *Session) change(ctx context.Context, fence uint64) (ok bool, err error)
 	s.reconcile(up, down, true)
 	s.parkAt = s.v.now() + moment(attachWithin)
 	return true, nil
+}
+
+// reopen opens the boxes under a new fence, and says whether somebody else has had them. Who has, has opened them under a fence above ours; or between our two calls, and then
+// nothing matters but what that one has changed.
+func (s *Session) reopen(ctx context.Context, fence uint64) (up, down queue.Info, elsewhere bool, err error) {
+	id := queue.SessionID(s.id)
+	wasUp, wasDown, err := s.v.cfg.Queue.Open(ctx, id, s.fence)
+	if errors.Is(err, queue.ErrFenced) {
+		return up, down, true, nil
+	}
+	if err != nil {
+		return up, down, false, err
+	}
+	up, down, err = s.v.cfg.Queue.Open(ctx, id, fence)
+	return up, down, err == nil && !(same(wasUp, up) && same(wasDown, down)), err
+}
+
+func same(a, b queue.Info) bool {
+	return a.Last == b.Last && a.Seen == b.Seen && a.Messages == b.Messages && a.Failed == b.Failed && a.Bytes == b.Bytes
 }
 
 // welcome prepares the session for its client's connection, and says so.

@@ -83,7 +83,10 @@ func (s *Session) takeHop(f *wire.Frame) {
 func (s *Session) welcomed(w wire.Welcome) {
 	s.hop.welcome, s.helloAt = true, 0
 	after := s.proved
-	if has, above, ok := qos.Expand(s.up.info.Last, w.LastID); ok && !above && has > after {
+	switch has, above, ok := qos.Expand(s.up.info.Last, w.LastID); {
+	case ok && above:
+		s.up.sent = max(s.up.sent, has) // by another gateway, whose the session is; what we still send of it comes again
+	case ok && has > after:
 		after = has
 		s.up.change(queue.Op{Kind: queue.RemoveThrough, ID: has})
 	}
