@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"fmt"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"sync"
@@ -8,6 +10,8 @@ import (
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/queue"
+	"github.com/caddy-gopr/caddy-gopr/queue/sqlite"
+
 	queuememory "github.com/caddy-gopr/caddy-gopr/queue/memory"
 	sessionmemory "github.com/caddy-gopr/caddy-gopr/session/memory"
 	"github.com/caddy-gopr/caddy-gopr/upstream"
@@ -54,9 +58,21 @@ func (c *ackClient) Resume() {
 
 func (c *ackClient) End(error) {}
 
-// BenchmarkUplink is a message of QoS 1 from a client to a plain backend: taken, stored in memory, acknowledged, sent, proved, removed.
+// BenchmarkUplink is a message of QoS 1 from a client to a plain backend: taken, stored, acknowledged, sent, proved, removed. Beside it stands queuetest.Benchmark, which is what
+// the store alone can do.
 func BenchmarkUplink(b *testing.B) {
-	store := queuememory.New(queue.Bounds{}, nil)
+	b.Run("memory, 1 client", func(b *testing.B) { benchUplink(b, 1, queuememory.New(queue.Bounds{}, nil)) })
+	b.Run("memory, 200 clients", func(b *testing.B) { benchUplink(b, 200, queuememory.New(queue.Bounds{}, nil)) })
+	b.Run("sqlite, 200 clients", func(b *testing.B) {
+		s, err := sqlite.Open(filepath.Join(b.TempDir(), "gopr.db"), queue.Bounds{}, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		benchUplink(b, 200, s)
+	})
+}
+
+func benchUplink(b *testing.B, clients int, store queue.Store) {
 	sessions := sessionmemory.Open(sessionmemory.Options{})
 	v, err := NewService(Config{
 		Owner: "bench", Sessions: sessions, Queue: store,
@@ -74,46 +90,63 @@ func BenchmarkUplink(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, w, err := v.Hello(b.Context(), Hello{Client: "c", Wanted: capabilities, Expiry: time.Hour})
+	each := (b.N + clients - 1) / clients
+	b.ReportAllocs()
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	for n := range clients {
+		wg.Go(func() { publishAll(b, v, fmt.Sprint("client ", n), each) })
+	}
+	wg.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64(each*clients)/b.Elapsed().Seconds(), "messages/s")
+	v.Close()
+	store.Close()
+	sessions.Close()
+}
+
+// publishAll has a client publish so many messages, 32 of them unacknowledged at a time and more.
+func publishAll(b *testing.B, v *Service, client string, messages int) {
+	s, w, err := v.Hello(b.Context(), Hello{Client: client, Wanted: capabilities, Expiry: time.Hour})
 	if err != nil {
-		b.Fatal(err)
+		b.Error(err)
+		return
 	}
 	c := new(ackClient)
 	c.more.L = &c.mu
 	s.Attach(c, w)
 	const piece = 16
-	payload := make([]byte, 128)
+	payload := make([]byte, 100)
 	var frame wire.Frame
-	id := uint32(0)
-	b.ReportAllocs()
-	for sent := 0; sent < b.N; {
+	var raw []byte
+	for sent := 0; sent < messages; {
 		c.mu.Lock()
-		for sent-c.acked > 32 || c.held {
+		for sent-c.acked > 64-piece || c.held {
 			c.more.Wait()
 		}
+		c.held = true // before Flush: Resume may come at once
 		c.mu.Unlock()
 		for range piece {
-			id++
-			raw, _ := wire.AppendExt(nil, app, &wire.Ext{QoS: 1, ID: id, Payload: payload})
+			sent++
+			raw, _ = wire.AppendExt(raw[:0], app, &wire.Ext{QoS: 1, ID: uint32(sent), Payload: payload})
 			if _, err := decoder.Next(raw, &frame); err != nil {
-				b.Fatal(err)
+				b.Error(err)
+				return
 			}
 			if err := s.Take(c, time.Time{}, &frame); err != nil {
-				b.Fatal(err)
+				b.Error(err)
+				return
 			}
-			sent++
 		}
-		c.mu.Lock()
-		c.held = true // first: Resume may come at once
-		c.mu.Unlock()
 		if !s.Flush(c, time.Time{}) {
 			c.Resume()
 		}
 	}
-	b.StopTimer()
-	v.Close()
-	store.Close()
-	sessions.Close()
+	c.mu.Lock()
+	for c.acked < messages {
+		c.more.Wait()
+	}
+	c.mu.Unlock()
 }
 
 // TestIdleMemory measures what a session takes whose client and backend are there, and say nothing.
