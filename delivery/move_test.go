@@ -1,10 +1,15 @@
 package delivery
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	sessionmemory "github.com/caddy-gopr/caddy-gopr/session/memory"
 
 	queuememory "github.com/caddy-gopr/caddy-gopr/queue/memory"
 	"github.com/caddy-gopr/caddy-gopr/upstream"
@@ -123,7 +128,7 @@ func TestMoveWithoutQueue(t *testing.T) {
 	})
 }
 
-func TestStoreLossLocal(t *testing.T) {
+func TestStoreLoss(t *testing.T) {
 	inWorld(t, Settings{}, func(w *world) {
 		t := w.t
 		w.plug.pulled.Store(true)
@@ -180,6 +185,78 @@ func TestOperatorEnds(t *testing.T) {
 		}
 		if e := w.hello("c", d); e.hello.Resumed {
 			t.Fatal("resumed")
+		}
+	})
+}
+
+// With a store of its own to fall back on, a gateway gives sessions while the common one is away; and each goes on where it began.
+func TestStoreLossLocal(t *testing.T) {
+	inWorld(t, Settings{}, func(w *world) {
+		t := w.t
+		local := sessionmemory.Open(sessionmemory.Options{})
+		defer local.Close()
+		w.second(func(c *Config) { c.Sessions, c.Local = pluggedSessions{w.sessions, w.plug}, local })
+		before := w.hello("before", nil)
+		w.plug.pulled.Store(true)
+		d := w.hello("c", nil)
+		d.must(publish(1, 1, "a"))
+		if e := w.hello("before", before); e.hello.Resumed {
+			t.Error("resumed without its store")
+		}
+		if d = w.hello("c", d); !d.hello.Resumed {
+			t.Error("not resumed from the local store")
+		}
+		w.plug.pulled.Store(false)
+		if d = w.hello("c", d); !d.hello.Resumed || d.hello.LastID != 1 {
+			t.Errorf("the common store is back: %+v", d.hello)
+		}
+	})
+}
+
+// A fleet that comes back at once: each client gets its session, and only once.
+func TestHerd(t *testing.T) {
+	const clients = 2000
+	inWorld(t, Settings{}, func(w *world) {
+		t := w.t
+		devices := make([]*device, clients)
+		come := func() {
+			var wg sync.WaitGroup
+			for i := range devices {
+				wg.Go(func() {
+					h := Hello{Client: fmt.Sprint("client ", i), Wanted: capabilities, Expiry: time.Hour}
+					if d := devices[i]; d != nil {
+						h.Token = d.hello.Token
+					}
+					s, welcome, err := w.v.Hello(context.Background(), h)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					d := &device{w: w, s: s, welcome: welcome}
+					d.hello, _ = wire.ParseWelcome(frameOf(welcome.Frame).Payload)
+					devices[i] = d
+					if !s.Attach(d, welcome) {
+						t.Errorf("client %d is not attached", i)
+					}
+				})
+			}
+			wg.Wait()
+			synctest.Wait()
+		}
+		come()
+		for i, d := range devices {
+			if _ = d.s.Take(d, time.Now(), frameOf(publish(1, 1, "x"))); i%2 == 0 {
+				d.s.Flush(d, time.Now())
+			}
+			d.s.Detach(d)
+		}
+		synctest.Wait()
+		come()
+		if st := w.v.Stat(); st.Hellos["resumed"] != clients || st.Attached != clients {
+			t.Errorf("%d attached, hellos %v", st.Attached, st.Hellos)
+		}
+		if n := len(w.backend.all()); n != clients {
+			t.Errorf("%d links", n)
 		}
 	})
 }
