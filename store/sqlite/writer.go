@@ -76,6 +76,11 @@ func (f *File) write() {
 			tells <- told{jobs[:n], time.Since(start)}
 			jobs = jobs[n:]
 		}
+		select {
+		case <-maintenance.C: // however much there is to do
+			maintain(tx)
+		default:
+		}
 	}
 	tx.close()
 	close(tells)
