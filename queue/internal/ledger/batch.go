@@ -17,6 +17,7 @@ func (l *Ledger[C]) Do(b *queue.Batch, now time.Time, log Log[C]) queue.Result {
 	if !queue.Ordered(b.Ops, x.Last) {
 		return queue.Result{Err: queue.ErrOrder, Box: x.Info()}
 	}
+	x.hold()
 	t := turn[C]{Ledger: l, Box: x, log: log}
 	last, seen := x.Last, x.Seen
 	for i := range b.Ops {

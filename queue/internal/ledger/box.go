@@ -7,11 +7,16 @@ import (
 	"github.com/caddy-gopr/caddy-gopr/queue"
 )
 
-// Box is the messages of one session in one direction.
+// Box is the messages of one session in one direction. Most boxes are empty, most of the time.
 type Box[C any] struct {
-	Last, Seen   uint64 // as in queue.Info
-	Row          int64  // under which a store keeps it, if it likes; 0: under none yet
-	of           queue.Box
+	Last, Seen uint64 // as in queue.Info
+	Row        int64  // under which a store keeps it, if it likes; 0: under none yet
+	session    *Session[C]
+	*held[C]   // nil: there are none
+}
+
+// held is what a box holds.
+type held[C any] struct {
 	bytes        int64
 	soonest      int64 // no message expires before this, in ms; 0: none ever does
 	live, failed []Entry[C]
@@ -33,11 +38,27 @@ func (e *Entry[C]) bytes() int64 { return int64(e.Size) + 64 }
 func (e *Entry[C]) over(ms int64) bool { return e.Expires != 0 && e.Expires <= ms }
 
 // Of says whose messages they are.
-func (x *Box[C]) Of() queue.Box { return x.of }
+func (x *Box[C]) Of() queue.Box {
+	if x == &x.session.up {
+		return queue.Box{Session: x.session.id, Direction: queue.Up}
+	}
+	return queue.Box{Session: x.session.id, Direction: queue.Down}
+}
+
+// hold makes room for messages.
+func (x *Box[C]) hold() {
+	if x.held == nil {
+		x.held = new(held[C])
+	}
+}
 
 // Info returns the state of the box.
 func (x *Box[C]) Info() queue.Info {
-	i := queue.Info{Last: x.Last, Seen: x.Seen, Messages: x.messages(), Failed: len(x.failed), Bytes: x.bytes}
+	i := queue.Info{Last: x.Last, Seen: x.Seen}
+	if x.held == nil {
+		return i
+	}
+	i.Messages, i.Failed, i.Bytes = x.messages(), len(x.failed), x.bytes
 	if len(x.live) > 0 {
 		i.Oldest = time.UnixMilli(x.live[0].Created)
 	}
@@ -47,7 +68,7 @@ func (x *Box[C]) Info() queue.Info {
 // infoAt returns the state of the box without what has expired, which may still be there.
 func (x *Box[C]) infoAt(ms int64) queue.Info {
 	i := x.Info()
-	if x.soonest == 0 || ms < x.soonest {
+	if x.held == nil || x.soonest == 0 || ms < x.soonest {
 		return i
 	}
 	i.Messages, i.Failed, i.Bytes, i.Oldest = 0, 0, 0, time.Time{}
@@ -69,42 +90,54 @@ func (x *Box[C]) infoAt(ms int64) queue.Info {
 }
 
 // After returns the messages with ids above after that have not failed. It is the ledger's own slice.
-func (x *Box[C]) After(after uint64) []Entry[C] { return x.live[above(x.live, after):] }
+func (x *Box[C]) After(after uint64) []Entry[C] {
+	if x.held == nil {
+		return nil
+	}
+	return x.live[above(x.live, after):]
+}
 
 // Failed returns those that have. It is the ledger's own slice.
-func (x *Box[C]) Failed() []Entry[C] { return x.failed }
+func (x *Box[C]) Failed() []Entry[C] {
+	if x.held == nil {
+		return nil
+	}
+	return x.failed
+}
 
-func (x *Box[C]) messages() int { return len(x.live) + len(x.failed) }
+func (x *held[C]) messages() int {
+	if x == nil {
+		return 0
+	}
+	return len(x.live) + len(x.failed)
+}
 
-// release gives the memory of an empty box back.
-func (x *Box[C]) release() { x.live, x.failed, x.soonest = nil, nil, 0 }
-
-func (x *Box[C]) expiresAt(ms int64) {
+func (x *held[C]) expiresAt(ms int64) {
 	if ms != 0 && (x.soonest == 0 || ms < x.soonest) {
 		x.soonest = ms
 	}
 }
 
 // take takes a message out of the box, whatever its state.
-func (x *Box[C]) take(id uint64) (Entry[C], bool) {
+func (x *held[C]) take(id uint64) (Entry[C], bool) {
 	if e, ok := x.takeLive(id); ok {
 		return e, true
 	}
 	return x.takeFailed(id)
 }
 
-func (x *Box[C]) takeLive(id uint64) (e Entry[C], ok bool) {
+func (x *held[C]) takeLive(id uint64) (e Entry[C], ok bool) {
 	x.live, e, ok = takeFrom(x.live, id)
 	return e, ok
 }
 
-func (x *Box[C]) takeFailed(id uint64) (e Entry[C], ok bool) {
+func (x *held[C]) takeFailed(id uint64) (e Entry[C], ok bool) {
 	x.failed, e, ok = takeFrom(x.failed, id)
 	return e, ok
 }
 
 // takeOldest takes what makes room for others, out of a box that is not empty: a failed message, or else the oldest.
-func (x *Box[C]) takeOldest() Entry[C] {
+func (x *held[C]) takeOldest() Entry[C] {
 	if len(x.failed) > 0 {
 		e, _ := x.takeFailed(x.failed[0].ID)
 		return e

@@ -38,6 +38,7 @@ type Ledger[C any] struct {
 // Session is the two boxes of a session, and the fence of their owner.
 type Session[C any] struct {
 	Fence    uint64
+	id       queue.SessionID
 	up, down Box[C]
 }
 
@@ -64,8 +65,8 @@ func (l *Ledger[C]) Session(id queue.SessionID) *Session[C] { return l.session[i
 func (l *Ledger[C]) Add(id queue.SessionID) *Session[C] {
 	s := l.session[id]
 	if s == nil {
-		s = new(Session[C])
-		s.up.of, s.down.of = queue.Box{Session: id, Direction: queue.Up}, queue.Box{Session: id, Direction: queue.Down}
+		s = &Session[C]{id: id}
+		s.up.session, s.down.session = s, s
 		l.session[id] = s
 	}
 	return s
@@ -78,8 +79,10 @@ func (l *Ledger[C]) Remove(id queue.SessionID) {
 		return
 	}
 	for _, x := range []*Box[C]{&s.up, &s.down} {
-		l.count(-x.messages(), -x.bytes)
-		delete(l.Full, x.of)
+		if x.held != nil {
+			l.count(-x.messages(), -x.bytes)
+			delete(l.Full, x.Of())
+		}
 	}
 	delete(l.session, id)
 }
@@ -93,6 +96,7 @@ func (l *Ledger[C]) Clear() {
 
 // Load adds a message that a store has found, without asking whether there is room. They come in the order of their ids.
 func (l *Ledger[C]) Load(x *Box[C], e Entry[C]) {
+	x.hold()
 	if e.State == queue.Failed {
 		x.failed = append(x.failed, e)
 	} else {
@@ -101,7 +105,7 @@ func (l *Ledger[C]) Load(x *Box[C], e Entry[C]) {
 	x.expiresAt(e.Expires)
 	x.bytes += e.bytes()
 	l.count(1, e.bytes())
-	l.Full[x.of] = x
+	l.Full[x.Of()] = x
 }
 
 // Open gives a session's boxes to an owner.
@@ -154,7 +158,7 @@ type Backlog struct {
 // Oldest returns when the oldest message that has not failed was created; zero: there is none.
 func (l *Ledger[C]) Oldest() (oldest time.Time) {
 	for _, x := range l.Full {
-		if len(x.live) == 0 {
+		if x.held == nil || len(x.live) == 0 {
 			continue
 		}
 		if t := time.UnixMilli(x.live[0].Created); oldest.IsZero() || t.Before(oldest) {
@@ -168,14 +172,14 @@ func (l *Ledger[C]) Oldest() (oldest time.Time) {
 // has seen all.
 func (l *Ledger[C]) Sweep(now time.Time, most int, log Log[C]) bool {
 	for b, x := range l.Full {
-		if x.soonest != 0 && x.soonest <= now.UnixMilli() {
+		if x.held != nil && x.soonest != 0 && x.soonest <= now.UnixMilli() {
 			if most--; most < 0 {
 				return false
 			}
 			l.Expire(x, now, log)
 		}
 		if x.messages() == 0 {
-			x.release()
+			x.held = nil
 			delete(l.Full, b)
 		}
 	}
@@ -185,7 +189,7 @@ func (l *Ledger[C]) Sweep(now time.Time, most int, log Log[C]) bool {
 // Expire forgets what has expired in a box.
 func (l *Ledger[C]) Expire(x *Box[C], now time.Time, log Log[C]) {
 	ms := now.UnixMilli()
-	if x.soonest == 0 || ms < x.soonest {
+	if x.held == nil || x.soonest == 0 || ms < x.soonest {
 		return
 	}
 	x.soonest = 0
@@ -211,10 +215,10 @@ func (l *Ledger[C]) Expire(x *Box[C], now time.Time, log Log[C]) {
 // settle keeps Full what it says, after a change of the box.
 func (l *Ledger[C]) settle(x *Box[C]) {
 	if x.messages() == 0 {
-		x.release()
-		delete(l.Full, x.of)
+		x.held = nil
+		delete(l.Full, x.Of())
 	} else {
-		l.Full[x.of] = x
+		l.Full[x.Of()] = x
 	}
 }
 
