@@ -31,7 +31,8 @@ var (
 	ErrUnexpectedAnswer = errors.New("the peer answered a request that nobody made")
 
 	// ErrTakenOver: another connection has resumed the session, so another program runs under the same client id, or this one's connection was taken for dead. The
-	// Client rests for [Reconnect.Pause] before it comes back, lest two take the session from each other for ever.
+	// Client rests for [Reconnect.Pause] before it comes back, lest two take the session from each other for ever; but where it has itself given up a HELLO in the last five
+	// minutes, which a bad network may have brought late, it comes back as after any other loss.
 	ErrTakenOver = errors.New("another connection has taken the session over")
 
 	// ErrEnded: the gateway has ended the session. The Client rests for [Reconnect.Pause], and then begins another.

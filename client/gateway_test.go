@@ -272,7 +272,9 @@ func (g *gateway) memberWith(t *testing.T, o Options, opt SessionOptions) *Clien
 		opt.ClientID = "device"
 	}
 	o.Session = &opt
-	o.Dial = g.Dial
+	if o.Dial == nil {
+		o.Dial = g.Dial
+	}
 	o.Heartbeat.Jitter = -1
 	c, err := New("gateway", o)
 	if err != nil {

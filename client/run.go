@@ -134,6 +134,7 @@ func (c *Client) next(failed func(time.Time) (time.Duration, bool), err error) (
 	var away *GoAwayError
 	switch {
 	case !errors.As(err, &away):
+	case away.Reason == wire.GoAwayTakenOver && c.session != nil && c.session.byItself():
 	case away.resting():
 		return c.retry.Rest(time.Now()), true
 	case away.After > 0:

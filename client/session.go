@@ -35,9 +35,10 @@ type session struct {
 	ended   bool       // nothing more is taken in
 	over    bool       // nothing more goes to the queue
 	ticket  Ticket
-	asks    uint32 // the last id of a request, of which half is used
-	link    *link  // nil: there is none at this moment
-	unsent  bool   // something was appended to it, and not flushed
+	givenUp time.Time // when a HELLO was last left without an answer; zero: none was
+	asks    uint32    // the last id of a request, of which half is used
+	link    *link     // nil: there is none at this moment
+	unsent  bool      // something was appended to it, and not flushed
 	stats   SessionStatus
 	emptied chan struct{} // closed when nothing is queued any more; nil: nobody waits for it
 

@@ -2,9 +2,11 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/keepalive"
 	"github.com/caddy-gopr/caddy-gopr/wire"
@@ -20,9 +22,31 @@ func (s *session) begin(ctx context.Context, nc net.Conn) (*wire.Welcome, error)
 	s.mu.Unlock()
 	w, err := s.greet(ctx, nc, token)
 	if err != nil {
+		s.leftHello(err)
 		return nil, err
 	}
 	return &w, s.adopt(ctx, &w)
+}
+
+// lateHello is for how long after a HELLO was given up it may still take the session over, as a bad network brings it late.
+const lateHello = 5 * time.Minute
+
+// leftHello notes that a HELLO has failed.
+func (s *session) leftHello(err error) {
+	var away *GoAwayError
+	if errors.Is(err, ErrRefused) || errors.As(err, &away) {
+		return // it was answered
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.givenUp = time.Now()
+}
+
+// byItself says whether who has taken the session over may be the client itself, with a HELLO that it has given up.
+func (s *session) byItself() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.givenUp.IsZero() && time.Since(s.givenUp) < lateHello
 }
 
 // extendedConn is the configuration of a connection whose heartbeat its WELCOME has said.

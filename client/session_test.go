@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -213,6 +215,42 @@ func TestTakeover(t *testing.T) {
 		if s := second.Status(); s.State != Connected || s.Connects != 1 {
 			t.Errorf("the second: %v, %v", s.State, s.LastErr)
 		}
+	})
+}
+
+// TestTakenOverByItself: a HELLO that the client has given up may arrive late, and take the session over; that is no reason to stay away.
+func TestTakenOverByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway(t)
+		var ends []net.Conn
+		c := g.memberWith(t, Options{
+			Reconnect: Reconnect{Jitter: -1},
+			Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if len(ends) > 0 {
+					return g.Dial(ctx, network, addr)
+				}
+				near, far := net.Pipe()
+				go func() { _, _ = io.Copy(io.Discard, far) }()
+				ends = append(ends, far)
+				return near, nil
+			},
+		}, SessionOptions{})
+		wait(t, c, Connected)
+		taken := func() Status {
+			time.Sleep(time.Minute) // it is stable
+			g.each(func(gc *gatewayConn) { gc.write(wire.AppendGoAway(nil, wire.GoAway{Reason: wire.GoAwayTakenOver})) })
+			synctest.Wait()
+			return c.Status()
+		}
+		if s := taken(); s.State != Reconnecting || time.Until(s.NextDial) != time.Second || !errors.Is(s.LastErr, ErrTakenOver) {
+			t.Errorf("%v, next dial in %v: %v", s.State, time.Until(s.NextDial), s.LastErr)
+		}
+		wait(t, c, Connected)
+		time.Sleep(lateHello)
+		if s := taken(); s.State != Paused {
+			t.Errorf("long after that: %v, next dial in %v", s.State, time.Until(s.NextDial))
+		}
+		_ = ends[0].Close()
 	})
 }
 

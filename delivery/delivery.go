@@ -29,6 +29,7 @@
 package delivery
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -91,6 +92,9 @@ type Hello struct {
 	Expiry      time.Duration // how long its session is to last without it. 0: it ends with the connection
 	Certificate session.Hash  // of the certificate that it shows; zero: none. The session is bound to it
 	From        upstream.Client
+	// Present asks the client whether it is still there, before a new session takes the place of the one that it has: a HELLO may come late, when its client has given it up and
+	// come back over another connection. An error says that it is not, or does not answer. nil: it can't be asked.
+	Present func(context.Context) error
 	// Authorize says whether the client may have a new session: it is asked where the token is missing or not good. nil: it may. What wraps a *Refusal is told to the client;
 	// any other error, that it is not authorized.
 	Authorize func() error

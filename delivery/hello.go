@@ -135,6 +135,15 @@ func (v *Service) begun(ctx context.Context, h *Hello, next session.Token) (*Ses
 			return nil, &Refusal{Code: wire.ErrorNotAuthorized, Text: "not authorized", Err: err}
 		}
 	}
+	if h.Present != nil {
+		// An error is the same as none: then Begin meets it, too.
+		if _, err := v.cfg.Sessions.Get(ctx, h.Client); err == nil {
+			if err := h.Present(ctx); err != nil {
+				v.count.hello("refused")
+				return nil, &Refusal{Code: wire.ErrorProtocol, Text: "a client that comes without a good token, and has a session, must answer PING", Err: err}
+			}
+		}
+	}
 	now := time.Now()
 	rec := session.Record{
 		Client: h.Client, ID: session.NewID(), Owner: v.owner, Token: next.Hash(), Certificate: h.Certificate,

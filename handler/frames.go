@@ -35,7 +35,13 @@ const maxAnswers = 256 << 10
 // way is written once, when the piece is used up.
 func (c *conn) Data(now time.Time, b []byte) (used int, next transport.Next) {
 	if c.awaits() {
-		if next := c.greet(c.ext.Load(), now); next != transport.More {
+		e := c.ext.Load()
+		asked := &e.waiting.presence
+		if next := c.greet(e, now); next == transport.Pause && asked.asked.Load() {
+			used, next = c.awaitPresent(asked, b)
+			c.count(&piece{b: b}, used)
+			return used, next
+		} else if next != transport.More {
 			return 0, next
 		}
 	}

@@ -36,6 +36,7 @@ type greeting struct {
 	said     delivery.Hello
 	secret   []byte
 	cancel   context.CancelFunc
+	presence presence
 	answered chan struct{} // closed when what is below is there
 	welcome  *delivery.Welcome
 	session  *delivery.Session
@@ -108,6 +109,9 @@ func (s *settings) answer(ctx context.Context, c *conn, in *gateway.Sessions, g 
 	}
 	if len(s.sessions.authenticators) > 0 {
 		g.said.Authorize = func() error { return s.authenticate(ctx, g) }
+	}
+	if g.said.Wanted&wire.CapPong != 0 {
+		g.said.Present = func(ctx context.Context) error { return c.present(ctx, &g.presence) }
 	}
 	session, welcome, err := service.Hello(ctx, g.said)
 	var r *delivery.Refusal

@@ -158,6 +158,12 @@ func (d *ownDevice) greet(s *stream) (idle time.Duration, err error) {
 		return 0, err
 	}
 	f, err := s.next(3 * time.Second)
+	for err == nil && f.cmd == cmdPing { // the gateway wants to know whether we are still there
+		s.put(frame{cmd: cmdPong, flag: flagRsp, payload: f.payload})
+		if err = s.flush(); err == nil {
+			f, err = s.next(3 * time.Second)
+		}
+	}
 	if err != nil {
 		return 0, err
 	}
