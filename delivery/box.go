@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-gopr/caddy-gopr/qos"
 	"github.com/caddy-gopr/caddy-gopr/queue"
+	"github.com/caddy-gopr/caddy-gopr/session"
 )
 
 // box is a session's own in the queue, in one direction: what it knows of it, and what it changes. It gives the store one batch at a time, so that one that has failed can be
@@ -219,11 +220,37 @@ func (b *batch) done(r queue.Result) {
 	case r.Err == nil:
 		s.took(b, r)
 	case errors.Is(r.Err, queue.ErrFenced):
-		s.lose(ErrTaken)
+		b.failed, s.broken = true, true
+		s.judge(false)
 	default:
 		b.failed = true
 		s.breaks()
 	}
+}
+
+// judge finds out why the queue has refused our fence: most often, as another has the session; but a store that was restored from a while ago may have forgotten who has it,
+// and is told once more: asked says that it was. s.mu is held.
+func (s *Session) judge(asked bool) {
+	fence := s.fence
+	s.v.crew.do(func() {
+		ctx, cancel := s.v.storeContext()
+		defer cancel()
+		rec, err := s.records.Find(ctx, s.id)
+		s.v.heard(sessionStore, err)
+		s.mu.Lock()
+		defer s.unlock()
+		switch {
+		case s.gone || s.frozen || s.fence != fence:
+		case s.stray || errors.Is(err, session.ErrUnknown):
+			s.lose(ErrExpired)
+		case err != nil, rec.Owner == s.v.owner && rec.Fence <= fence && !asked:
+			s.breaks()
+		case rec.Owner == s.v.owner, rec.Fence < fence:
+			s.lose(ErrExpired) // nobody came later: our client has it still, and is to come back
+		default:
+			s.lose(ErrTaken)
+		}
+	})
 }
 
 // took notes that a batch is safe. s.mu is held.
@@ -268,7 +295,7 @@ func (s *Session) mend() {
 		case err == nil:
 			s.reconcile(up, down, false)
 		case errors.Is(err, queue.ErrFenced):
-			s.lose(ErrTaken)
+			s.judge(true)
 		default:
 			s.breaks()
 		}

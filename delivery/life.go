@@ -232,6 +232,8 @@ func (s *Session) told(fence uint64, err error) {
 			cause = ErrExpired
 		case err == nil && rec.Owner == s.v.owner:
 			return // its client is coming back this moment
+		case err == nil && rec.Fence < fence:
+			cause = ErrExpired // the store was restored from before it came to us
 		}
 	}
 	s.mu.Lock()

@@ -11,6 +11,7 @@ import (
 
 	sessionmemory "github.com/caddy-gopr/caddy-gopr/session/memory"
 
+	"github.com/caddy-gopr/caddy-gopr/queue"
 	queuememory "github.com/caddy-gopr/caddy-gopr/queue/memory"
 	"github.com/caddy-gopr/caddy-gopr/upstream"
 	"github.com/caddy-gopr/caddy-gopr/wire"
@@ -257,6 +258,34 @@ func TestHerd(t *testing.T) {
 		}
 		if n := len(w.backend.all()); n != clients {
 			t.Errorf("%d links", n)
+		}
+	})
+}
+
+// A store that has forgotten whose the messages are, as it was restored from a while ago, is told again.
+func TestFenceForgotten(t *testing.T) {
+	inWorld(t, Settings{}, func(w *world) {
+		t := w.t
+		d := w.hello("c", nil)
+		d.must(publish(1, 1, "a"))
+		if err := w.queue.Forget(t.Context(), queue.SessionID(d.s.ID()), 1<<40); err != nil {
+			t.Fatal(err)
+		}
+		d.got()
+		d.must(publish(2, 1, "b"))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		wants(t, "client", d.got(), "ack 2")
+		wants(t, "backend", w.backend.received(), "a@0", "b@0")
+		// Where another owner is known to it, and to nobody else, the client is to come back.
+		if _, _, err := w.queue.Open(t.Context(), queue.SessionID(d.s.ID()), 1<<40); err != nil {
+			t.Fatal(err)
+		}
+		d.must(publish(3, 1, "c"))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if err := d.endedFor(); !errors.Is(err, ErrExpired) {
+			t.Fatalf("ended for %v", err)
 		}
 	})
 }
