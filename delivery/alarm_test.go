@@ -72,7 +72,8 @@ func TestCrew(t *testing.T) {
 			})
 		}
 		c.offer(10, func() { t.Error("taken beyond what may wait") })
-		c.wait()
+		c.close()
+		c.do(func() { t.Error("done after the end") })
 		if done.Load() != 50 || most.Load() != 3 {
 			t.Errorf("%d done by %d at a time, want 50 by 3", done.Load(), most.Load())
 		}

@@ -12,6 +12,7 @@ type crew struct {
 	mu      sync.Mutex
 	waiting []func()
 	working int
+	closed  bool
 	wg      sync.WaitGroup
 }
 
@@ -22,7 +23,7 @@ func (c *crew) do(job func()) { c.offer(math.MaxInt, job) }
 func (c *crew) offer(most int, job func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.waiting) >= most {
+	if len(c.waiting) >= most || c.closed && c.working == 0 {
 		return
 	}
 	c.waiting = append(c.waiting, job)
@@ -51,3 +52,11 @@ func (c *crew) work() {
 
 // wait returns when all that was to be done is done.
 func (c *crew) wait() { c.wg.Wait() }
+
+// close is wait, and nothing is done any more but what that leads to.
+func (c *crew) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.wait()
+}

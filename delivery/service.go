@@ -276,9 +276,9 @@ func (v *Service) Close() error {
 		s.unlock()
 	}
 	v.cancel()
-	v.crew.wait()
-	v.leases.wait()
-	v.teller.wait()
+	v.crew.close()
+	v.leases.close()
+	v.teller.close()
 	return nil
 }
 
