@@ -76,6 +76,9 @@ func (g *gateway) message(c *gatewayConn, f *wire.Frame) bool {
 		answer(c, uint8(f.Cmd), e)
 		return true
 	}
+	if e.Dup {
+		g.dups++
+	}
 	if g.mute {
 		return true
 	}

@@ -29,6 +29,7 @@ type gateway struct {
 	caps     wire.Capability
 	greets   []wire.Hello
 	got      []delivered // what has arrived from clients, of any QoS
+	dups     int         // messages with DUP
 	answers  map[uint8]func(c *gatewayConn, cmd uint8, e wire.Ext)
 	all      sync.WaitGroup
 	cut      func() (down, up int) // after how many bytes each way a connection dies; nil: never

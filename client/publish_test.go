@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -217,21 +218,51 @@ func TestUnacknowledged(t *testing.T) {
 		if s := c.Status().Session; s.Resumes != 1 || s.Begun != 1 || s.Queued != 0 {
 			t.Errorf("%+v", s)
 		}
+		if g.dups != 4 {
+			t.Errorf("%d with DUP, want the 3 repeats and the one on the next connection", g.dups)
+		}
 	})
 }
 
 // TestNothingLost publishes both ways over connections that are cut at any byte, by a client that is ended and begun again.
-func TestNothingLost(t *testing.T) {
+func TestNothingLost(t *testing.T) { nothingLostOften(t, false) }
+
+// TestNothingLostInCrashes is the same with a client that is killed. What OnMessage was given last may then come again, but nothing else may.
+func TestNothingLostInCrashes(t *testing.T) { nothingLostOften(t, true) }
+
+func nothingLostOften(t *testing.T, crash bool) {
 	rounds := 30
 	if testing.Short() {
 		rounds = 5
 	}
 	for seed := range rounds {
-		synctest.Test(t, func(t *testing.T) { nothingLost(t, uint64(seed)) })
+		synctest.Test(t, func(t *testing.T) { nothingLost(t, uint64(seed), crash) })
 	}
 }
 
-func nothingLost(t *testing.T, seed uint64) {
+// process is what a program has of a queue and a ticket store that outlive it: nothing, once it is killed.
+type process struct {
+	queue.Store
+	*ticketMemory
+	killed atomic.Bool
+}
+
+func (p *process) Do(b *queue.Batch) {
+	if p.killed.Load() {
+		go b.Done(queue.Result{Err: queue.ErrClosed})
+		return
+	}
+	p.Store.Do(b)
+}
+
+func (p *process) Save(ctx context.Context, t Ticket) error {
+	if p.killed.Load() {
+		return queue.ErrClosed
+	}
+	return p.ticketMemory.Save(ctx, t)
+}
+
+func nothingLost(t *testing.T, seed uint64, crash bool) {
 	const up, publishers, down = 200, 3, 300
 	rnd, cuts := rand.New(rand.NewPCG(seed, 7)), rand.New(rand.NewPCG(seed, 8)) // cuts is guarded by g.mu
 	g := newGateway(t)
@@ -246,11 +277,13 @@ func nothingLost(t *testing.T, seed uint64) {
 	tickets := new(ticketMemory)
 	var mu sync.Mutex
 	var came []string
+	var p *process
 	begin := func() (*Client, chan struct{}) {
+		p = &process{Store: store, ticketMemory: tickets}
 		c, err := New("gateway", Options{
 			Dial: g.Dial, Reconnect: Reconnect{Initial: 100 * time.Millisecond, Attempts: -1},
 			Session: &SessionOptions{
-				ClientID: "device", Queue: store, Tickets: tickets, CRC: seed%2 == 0,
+				ClientID: "device", Queue: p, Tickets: p, CRC: seed%2 == 0,
 				OnMessage: func(m Message) {
 					mu.Lock()
 					defer mu.Unlock()
@@ -279,13 +312,23 @@ func nothingLost(t *testing.T, seed uint64) {
 				for ; next[p] < through; next[p]++ {
 					_, err := c.Enqueue(t.Context(), 0x10, fmt.Appendf(nil, "%d %d", p, next[p]), 1+uint8(next[p])%2)
 					if err != nil {
-						t.Error(err)
+						if !crash {
+							t.Error(err)
+						}
+						return
 					}
 				}
 			})
 		}
+		if crash {
+			time.Sleep(time.Duration(rnd.IntN(300)) * time.Millisecond)
+			p.killed.Store(true)
+			g.hangUp()
+		}
 		all.Wait()
-		time.Sleep(time.Duration(rnd.IntN(3000)) * time.Millisecond)
+		if !crash {
+			time.Sleep(time.Duration(rnd.IntN(3000)) * time.Millisecond)
+		}
 		c.Close()
 		<-ended
 		c, ended = begin()
@@ -293,6 +336,13 @@ func nothingLost(t *testing.T, seed uint64) {
 	g.mu.Lock()
 	calm = true
 	g.mu.Unlock()
+	for i := range next {
+		for ; next[i] < up; next[i]++ {
+			if err := c.Publish(t.Context(), 0x10, fmt.Appendf(nil, "%d %d", i, next[i]), 1); err != nil {
+				t.Error(err)
+			}
+		}
+	}
 	if err := c.Publish(t.Context(), 0x10, []byte("end"), 2); err != nil {
 		t.Error(err)
 	}
@@ -320,6 +370,17 @@ func nothingLost(t *testing.T, seed uint64) {
 	var want []string
 	for i := range down {
 		want = append(want, fmt.Sprint("down ", i))
+	}
+	if crash {
+		again := came
+		came = nil
+		for i, s := range again {
+			if j := slices.Index(again[:i], s); j < 0 {
+				came = append(came, s)
+			} else if i-j > 2*int(g.window) {
+				t.Errorf("seed %d: %q came again after %d others", seed, s, i-j)
+			}
+		}
 	}
 	if !slices.Equal(came, want) {
 		t.Errorf("seed %d: down came %q", seed, came)

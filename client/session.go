@@ -65,7 +65,6 @@ type session struct {
 	receiver qos.Receiver
 	down     changes
 	taken    uint64     // the highest id that came
-	epoch    int        // counts sessions: what came in an earlier one is not acknowledged any more
 	arrivals []*arrival // what came and is not done, in order
 	settling []*arrival // what is done, and not yet noted in the queue
 	inbox    []Message  // what OnMessage has yet to be given
@@ -194,8 +193,7 @@ func (s *session) adopt(ctx context.Context, w *wire.Welcome) error {
 	} else {
 		s.stats.Begun++
 		s.doubt = s.sent
-		s.epoch++
-		s.arrivals, s.settling = nil, nil
+		s.arrivals, s.settling = nil, nil // what came before is acknowledged to nobody any more
 		s.receiver = qos.NewReceiver(0)
 	}
 	s.stats.Resumed = w.Resumed

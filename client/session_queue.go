@@ -128,7 +128,7 @@ func (s *session) kept(r *Receipt) {
 	}
 	close(r.stored)
 	switch {
-	case s.link == nil, s.behind, m.ID <= s.loaded: // load may have seen it already
+	case s.link == nil, s.behind:
 	case len(s.ready) < maxReady:
 		s.ready = append(s.ready, *m)
 		s.loaded = m.ID

@@ -22,11 +22,10 @@ type arrival struct {
 	session *session
 
 	// Guarded by session.mu.
-	epoch int
-	id    uint64
-	qos   uint8
-	link  *link // on which it came last
-	done  bool  // OnMessage, or Ack, is done with it
+	id   uint64
+	qos  uint8
+	link *link // on which it came last
+	done bool  // OnMessage, or Ack, is done with it
 }
 
 // take takes in a message. The error is what is wrong with it, and its code.
@@ -54,7 +53,7 @@ func (s *session) take(l *link, cmd uint8, e *wire.Ext) (wire.ErrorCode, error) 
 			return wire.ErrorLimit, fmt.Errorf("message %d is one of more than %d in flight", e.ID, maxUndone)
 		}
 		s.taken = id
-		a := &arrival{session: s, epoch: s.epoch, id: id, qos: e.QoS, link: l}
+		a := &arrival{session: s, id: id, qos: e.QoS, link: l}
 		s.arrivals = append(s.arrivals, a)
 		s.deliverSoon(Message{Cmd: cmd, Flag: e.Flag, QoS: e.QoS, ID: e.ID, Payload: bytes.Clone(e.Payload), arrival: a})
 	case qos.Duplicate:
@@ -151,7 +150,7 @@ func (s *session) next() (Message, bool) {
 func (s *session) processed(a *arrival) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a.epoch != s.epoch || a.done {
+	if a.done {
 		return
 	}
 	a.done = true
