@@ -80,6 +80,14 @@ func (s *Session) Drained(c Client) {
 	}
 }
 
+// Settled says whether all messages that the client has sent are safe, and all that it has asked is answered.
+func (s *Session) Settled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	unsafe, _ := s.up.pending()
+	return unsafe == 0 && len(s.asks) == 0 && s.loose == nil
+}
+
 // Detach tells that the client's connection has ended.
 func (s *Session) Detach(c Client) {
 	s.mu.Lock()

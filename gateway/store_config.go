@@ -57,6 +57,9 @@ func UnmarshalStore(d *caddyfile.Dispenser, to **Store) error {
 // Place is a store that a configuration names, with its placeholders replaced: equal for the same one.
 type Place struct{ kind, at string }
 
+// Shared says whether other gateways may use it, too.
+func (p Place) Shared() bool { return p.kind == StoreRedis }
+
 // Durable says whether what is kept there outlives the process.
 func (p Place) Durable() bool { return p.kind != StoreMemory }
 

@@ -96,7 +96,7 @@ func (c *conn) sessionFull() bool {
 	return e != nil && e.full.Load()
 }
 
-// settled says whether all that the client has asked for is answered.
+// settled says whether all that the client has asked for is answered, and its messages are safe.
 func (c *conn) settled() bool {
 	if !c.leases.settled() {
 		return false
@@ -106,7 +106,7 @@ func (c *conn) settled() bool {
 		return true
 	}
 	s := e.session.Load()
-	return s == nil || s.Info().Requests == 0
+	return s == nil || s.Settled()
 }
 
 // tellSession says whose connection it is.

@@ -39,6 +39,9 @@ const (
 func (c *conn) lookIn(now time.Time, after time.Duration) { c.look = now.Sub(c.since) + after }
 
 func (c *conn) lookAgain() time.Duration {
+	if c.ext.Load() != nil {
+		return lingerLook
+	}
 	if c.leases.unanswered() == 0 && !c.leases.waiting() {
 		return answerLook
 	}

@@ -220,3 +220,18 @@ func TestSessionMistakes(t *testing.T) {
 		})
 	}
 }
+
+// TestSharedQueueOfOwnSessions: messages that other gateways see, and sessions that they do not, are refused when the configuration is loaded.
+func TestSharedQueueOfOwnSessions(t *testing.T) {
+	h := parse(t, "gopr {\nupstream 127.0.0.1:9000\nsessions\nqueue {\nstore redis redis://10.0.0.9\n}\n}")
+	h.app = new(gateway.App)
+	_, err := h.compile()
+	if err == nil {
+		t.Fatal("it is not refused")
+	}
+	contains(t, err.Error(), "queue store redis: other gateways see the messages there")
+	h.app.Sessions = &gateway.Kept{Store: &gateway.Store{Kind: "redis", URL: "redis://10.0.0.9"}}
+	if _, err := h.compile(); err != nil {
+		t.Errorf("with sessions where the app says: %v", err)
+	}
+}

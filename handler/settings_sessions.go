@@ -104,11 +104,23 @@ func (h *Handler) compileSessions(s *settings) error {
 	if err := q.compile(h, to); err != nil {
 		return fmt.Errorf("queue %w", err)
 	}
+	if err := to.placesFit(h); err != nil {
+		return err
+	}
 	s.sessions = to
 	if to.require && s.first == 0 {
 		s.first = defaultFirstHello
 	}
 	return nil
+}
+
+// placesFit says which stores do not go together. What the app says of them is known when the configuration is loaded.
+func (s *sessions) placesFit(h *Handler) error {
+	if h.app == nil || !s.places.Queue.Shared() || s.places.Sessions.Shared() {
+		return nil
+	}
+	return errors.New("queue store redis: other gateways see the messages there, and can't tell whose they are, as the sessions are not there: " +
+		"give `sessions` the same store, or the queue another, such as `store sqlite /var/lib/caddy/gopr.db`")
 }
 
 // sessionsFit says what of the handler does not go with sessions.
