@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-gopr/caddy-gopr/queue"
 	"github.com/caddy-gopr/caddy-gopr/queue/memory"
+	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
 // sickStore is a queue that can be told to fail.
@@ -214,6 +215,7 @@ func TestSessionOptionsRefused(t *testing.T) {
 		opt  Options
 		want string
 	}{
+		{Options{OnFrame: func(wire.Frame) {}, Session: &SessionOptions{ClientID: "x"}}, "set that instead"},
 		{Options{Session: &SessionOptions{}}, `client id: give one such as "device-42"`},
 		{Options{Session: &SessionOptions{ClientID: strings.Repeat("x", 256)}}, "256 bytes"},
 		{Options{Session: &SessionOptions{ClientID: "x", Expiry: -1}}, "session expiry"},
