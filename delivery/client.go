@@ -102,49 +102,52 @@ func violation(code wire.ErrorCode, reason, text string) *Violation {
 }
 
 var (
-	errAckForm  = violation(wire.ErrorMalformed, "malformed", "an acknowledgement is 4 bytes, the id, which is not 0")
 	errAckOf    = violation(wire.ErrorID, "id", "an acknowledgement of what was never sent, or of another kind than its QoS has")
 	errRelease  = violation(wire.ErrorID, "id", "PUBREL of what was never received")
 	errCommand  = violation(wire.ErrorProtocol, "protocol", "a command that is not for a client to send here")
 	errNoQoS    = violation(wire.ErrorProtocol, "qos", "QoS 1 and 2 are for those that asked for them in HELLO")
 	errReused   = violation(wire.ErrorID, "id", "an id that was used before, without DUP, or far from those before")
 	errInflight = violation(wire.ErrorLimit, "inflight", "more unacknowledged messages than WELCOME granted")
+	errNameless = violation(wire.ErrorLost, "requests", "a request without an id gets no answer any more, and the answers to others could be taken for it; come back")
 	errFull     = violation(wire.ErrorQueueFull, "full", "the queue has no room; come back, and send again what was not acknowledged")
 )
 
 // take notes what a frame says. s.mu is held.
 func (s *Session) take(f *wire.Frame) error {
-	switch cmd := uint8(f.Cmd); cmd {
+	cmd := uint8(f.Cmd)
+	if cmd < wire.CmdApp {
+		return s.takeControl(cmd, f)
+	}
+	return s.takeMessage(f)
+}
+
+// takeControl takes a frame of the protocol's own. s.mu is held.
+func (s *Session) takeControl(cmd uint8, f *wire.Frame) error {
+	switch cmd {
+	case wire.CmdPubAck, wire.CmdPubRec, wire.CmdPubComp, wire.CmdPubRel, wire.CmdBye, wire.CmdError, wire.CmdPing, wire.CmdPong:
+	default:
+		return errCommand
+	}
+	if err := wire.CheckControl(f); err != nil {
+		return violation(wire.ErrorMalformed, "malformed", err.Error())
+	}
+	switch cmd {
 	case wire.CmdPubAck, wire.CmdPubRec, wire.CmdPubComp:
-		id, ok := wire.ParseAck(f.Payload)
-		switch {
-		case !ok:
-			return errAckForm
-		case !s.acked(queue.Down, cmd, id, out(&s.toClient)):
+		id, _ := wire.ParseAck(f.Payload)
+		if !s.acked(queue.Down, cmd, id, out(&s.toClient)) {
 			return errAckOf
 		}
-		return nil
 	case wire.CmdPubRel:
-		id, ok := wire.ParseAck(f.Payload)
-		switch {
-		case !ok:
-			return errAckForm
-		case !s.in.Release(id):
+		id, _ := wire.ParseAck(f.Payload)
+		if !s.in.Release(id) {
 			return errRelease
 		}
 		out(&s.toClient).ack(wire.CmdPubComp, id)
-		return nil
 	case wire.CmdBye:
 		s.bye()
 		return ErrBye
-	case wire.CmdError, wire.CmdPing, wire.CmdPong:
-		return nil // a client that complains is not helped by another complaint
-	default:
-		if cmd < wire.CmdApp {
-			return errCommand
-		}
 	}
-	return s.takeMessage(f)
+	return nil // a client that complains, say, is not helped by another complaint
 }
 
 // takeMessage takes a frame of the application. s.mu is held.

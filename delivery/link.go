@@ -171,12 +171,16 @@ func (s *Session) unlink() {
 		s.proof = nil
 		s.up.restart(s.proved)
 	}
+	nameless := false
 	for _, a := range s.asks {
 		if a.stored > s.proved || a.dead {
 			continue
 		}
 		s.v.count.lost.Add(1)
-		if s.cl != nil {
+		switch {
+		case a.id == 0:
+			nameless = true
+		case s.cl != nil:
 			out(&s.toClient).fault(wire.ErrorFrame{Code: wire.ErrorLost, ID: a.id, Text: "the link to the backend was lost before its answer"})
 		}
 	}
@@ -184,5 +188,8 @@ func (s *Session) unlink() {
 	if s.hop != nil {
 		s.hop.welcome = false
 		s.up.stop()
+	}
+	if nameless {
+		s.endClient(errNameless)
 	}
 }

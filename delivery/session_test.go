@@ -72,6 +72,30 @@ func TestRequests(t *testing.T) {
 	})
 }
 
+// A lost answer to a request without an id would have the next one taken for it: the connection ends, as a plain one does.
+func TestRequestWithoutAnIDIsLost(t *testing.T) {
+	inWorld(t, Settings{}, func(w *world) {
+		t := w.t
+		d := w.hello("c", nil)
+		w.backend.mute.Store(true)
+		nameless, _ := wire.AppendExt(nil, app, &wire.Ext{Flag: wire.FlagReq, Payload: []byte("x")})
+		named, _ := wire.AppendExt(nil, app, &wire.Ext{Flag: wire.FlagReq, ID: 9, Payload: []byte("y")})
+		d.must(nameless, named, publish(1, 1, "z"))
+		wants(t, "client", d.got(), "ack 1")
+		w.backend.mute.Store(false)
+		w.backend.away()
+		synctest.Wait()
+		wants(t, "client", d.got(), "error 5 9")
+		if v := (*Violation)(nil); !errors.As(d.endedFor(), &v) || v.Code != wire.ErrorLost {
+			t.Errorf("ended for %v", d.endedFor())
+		}
+		w.backend.back()
+		d = w.hello("c", d)
+		d.must(named)
+		wants(t, "client", d.got(), "9:re y@0!")
+	})
+}
+
 func TestBackendAway(t *testing.T) {
 	inWorld(t, Settings{}, func(w *world) {
 		t := w.t

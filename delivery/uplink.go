@@ -152,10 +152,14 @@ func (s *Session) pass(cmd uint8, e *wire.Ext) {
 
 // answerLost tells the client that its request gets no answer.
 func (s *Session) answerLost(e *wire.Ext, code wire.ErrorCode, text string) {
-	if e.Flag != wire.FlagReq || e.ID == 0 || s.cl == nil {
+	if e.Flag != wire.FlagReq || s.cl == nil {
 		return
 	}
 	s.v.count.lost.Add(1)
+	if e.ID == 0 {
+		s.endClient(errNameless)
+		return
+	}
 	out(&s.toClient).fault(wire.ErrorFrame{Code: code, ID: e.ID, Text: text})
 }
 
