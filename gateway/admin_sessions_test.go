@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -249,7 +250,7 @@ func TestSessionsOfOthers(t *testing.T) {
 
 // Counts go on where a service ends and another takes its place; what there is, is of those that run.
 func TestSessionMetrics(t *testing.T) {
-	handler := t.Name()
+	handler := fmt.Sprint(t.Name(), time.Now().UnixNano()) // what was counted outlives the test
 	series := func() map[string]float64 {
 		reg := prometheus.NewPedanticRegistry()
 		reg.MustRegister(sessionMetrics{})

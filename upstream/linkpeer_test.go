@@ -80,6 +80,17 @@ func (d *diarist) expect(t *testing.T, want ...string) {
 	d.told = nil
 }
 
+// expectLoosely is expect where only the first of the calls have an order: room and an answer are told by two goroutines.
+func (d *diarist) expectLoosely(t *testing.T, first int, want ...string) {
+	t.Helper()
+	synctest.Wait()
+	d.mu.Lock()
+	slices.Sort(d.told[min(first, len(d.told)):])
+	slices.Sort(want[first:])
+	d.mu.Unlock()
+	d.expect(t, want...)
+}
+
 // has says whether it was told something that begins so.
 func (d *diarist) has(prefix string) bool {
 	d.mu.Lock()
@@ -111,7 +122,7 @@ func TestLinkedComesFirst(t *testing.T) {
 		synctest.Wait() // so that what came early is there
 		d := diary(g, "hello")
 		d.send("next")
-		d.expect(t, "linked a:1", "frame early", "room", "frame hello")
+		d.expectLoosely(t, 2, "linked a:1", "frame early", "room", "frame hello")
 		equal(t, "the backend got", n["a:1"].got(), []string{"hello", "next"})
 		d.lease.Close()
 		d.expect(t)
@@ -243,7 +254,7 @@ func TestPauseHoldsALinkPeersFrames(t *testing.T) {
 		time.Sleep(time.Minute)
 		d.expect(t)
 		do(t, g, VerbResume, "a:1")
-		d.expect(t, "room", "frame 1")
+		d.expectLoosely(t, 0, "room", "frame 1")
 	})
 }
 
