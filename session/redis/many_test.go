@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -31,5 +32,21 @@ func TestFailover(t *testing.T) {
 	}
 	if before := uint64(time.Now().Add(-time.Minute).UnixMicro()); got.Fence < before {
 		t.Errorf("the fence %d does not follow the clock, which is at %d", got.Fence, time.Now().UnixMicro())
+	}
+}
+
+// TestMemory says what a session takes in a Redis: docs/redis.md has the figure.
+func TestMemory(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, server.URL)
+	before := server.Memory()
+	const n = 2000
+	for i := range n {
+		begun(t, s, fmt.Sprintf("meter-%07d", i), "a1b2c3d4e5f60718")
+	}
+	each := (server.Memory() - before) / n
+	t.Logf("%d bytes each", each)
+	if each > 1000 {
+		t.Errorf("a session takes %d bytes", each)
 	}
 }

@@ -74,3 +74,20 @@ func until(t testing.TB, what string, holds func() bool) {
 		}
 	}
 }
+
+// Memory returns how many bytes the server uses.
+func (s *Server) Memory() int {
+	s.t.Helper()
+	Need(s.t, "redis-cli")
+	out, err := exec.Command("redis-cli", "-p", strconv.Itoa(s.Port), "info", "memory").Output()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(out), "used_memory:")
+	text, _, _ = strings.Cut(text, "\r")
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
