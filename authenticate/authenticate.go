@@ -2,7 +2,7 @@
 //
 //	static.go     static: a file of client ids and the hashes of their credentials
 //	devices.go    that file, as it was read; reread.go, read again when it has changed
-//	hash.go       a hash, bcrypt or argon2id, and what it may cost; slots.go, how many are worked out at once
+//	password/     a hash, bcrypt or argon2id, and what it may cost; slots.go, how many are worked out at once
 //	mtls.go       mtls: the client's certificate bears its id
 //	http.go       http: a service is asked; http_ask.go, what it is asked and what its answer means; http_tls.go, how it is reached over TLS
 //	verdicts.go   what was found, remembered for a while

@@ -10,6 +10,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/caddy-gopr/caddy-gopr/authenticate/password"
 )
 
 // maxDevicesFile is the longest file that is read: some 500,000 devices.
@@ -20,8 +22,8 @@ const maxClientID = 255
 
 // devices is a file of client ids and hashes, as it was read. It is not changed.
 type devices struct {
-	hashes map[string]hash
-	all    []hash // the same
+	hashes map[string]password.Hash
+	all    []password.Hash // the same
 }
 
 // readDevices reads a file. An error names the line.
@@ -38,7 +40,7 @@ func readDevices(name string) (*devices, error) {
 	case len(b) > maxDevicesFile:
 		return nil, fmt.Errorf("%s is longer than %d MiB: ask a service for so many clients, with `authenticate http`", name, maxDevicesFile>>20)
 	}
-	d := &devices{hashes: make(map[string]hash)}
+	d := &devices{hashes: make(map[string]password.Hash)}
 	lines := bufio.NewScanner(bytes.NewReader(b))
 	for n := 1; lines.Scan(); n++ {
 		if err := d.add(strings.TrimRight(lines.Text(), " \t\r")); err != nil {
@@ -82,7 +84,7 @@ func (d *devices) add(line string) error {
 	if _, twice := d.hashes[id]; twice {
 		return fmt.Errorf("client %q is there twice: once is enough", id)
 	}
-	h, err := parseHash(line[at+1:])
+	h, err := password.Parse(line[at+1:])
 	if err != nil {
 		return fmt.Errorf("client %q: %w", id, err)
 	}
@@ -93,7 +95,7 @@ func (d *devices) add(line string) error {
 
 // find returns the hash of a client's credential. For one that is not known it is another's, always the same: so nobody can tell by the time it takes who is known, in a file
 // with hashes of several kinds neither.
-func (d *devices) find(id []byte) (h hash, known bool) {
+func (d *devices) find(id []byte) (h password.Hash, known bool) {
 	if h, known = d.hashes[string(id)]; !known {
 		h = d.all[maphash.Bytes(decoys, id)%uint64(len(d.all))]
 	}

@@ -3,7 +3,12 @@ package authenticate
 import (
 	"strings"
 	"testing"
+
+	"github.com/caddy-gopr/caddy-gopr/authenticate/password"
 )
+
+// argonOfCaddy is a hash of "antitiming".
+const argonOfCaddy = "$argon2id$v=19$m=47104,t=1,p=1$P2nzckEdTZ3bxCiBCkRTyA$xQL3Z32eo5jKl7u5tcIsnEKObYiyNZQQf5/4sAau6Pg"
 
 func TestDevices(t *testing.T) {
 	h := bcryptOf(t, "x")
@@ -17,8 +22,8 @@ func TestDevices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for id, want := range map[string]hash{
-		"plain": hash(h), "urn:dev:mac:0024befffe804ff1": hash(h), "\x00\xff#:": hash(h), "# no comment": argonOfCaddy,
+	for id, want := range map[string]password.Hash{
+		"plain": password.Hash(h), "urn:dev:mac:0024befffe804ff1": password.Hash(h), "\x00\xff#:": password.Hash(h), "# no comment": argonOfCaddy,
 	} {
 		if got, known := d.find([]byte(id)); !known || got != want {
 			t.Errorf("%q: %q, %t", id, got, known)

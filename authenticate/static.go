@@ -81,7 +81,7 @@ func (s *Static) Authenticate(ctx context.Context, c gateway.Credentials) error 
 		}
 	}
 	var good bool
-	if err := inSlot(ctx, func() { good = h.verify(c.Secret) }); err != nil {
+	if err := inSlot(ctx, func() { good = h.Verify(c.Secret) }); err != nil {
 		return fmt.Errorf("too many clients say HELLO at once: %w", err)
 	}
 	switch {

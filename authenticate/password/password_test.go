@@ -1,8 +1,10 @@
-package authenticate
+package password
 
 import (
 	"strings"
 	"testing"
+
+	"golang.org/x/crypto/bcrypt"
 )
 
 // Hashes of "antitiming", as `caddy hash-password` and others make them.
@@ -10,6 +12,16 @@ const (
 	argonOfCaddy = "$argon2id$v=19$m=47104,t=1,p=1$P2nzckEdTZ3bxCiBCkRTyA$xQL3Z32eo5jKl7u5tcIsnEKObYiyNZQQf5/4sAau6Pg"
 	small        = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$"
 )
+
+// bcryptOf is a cheap hash.
+func bcryptOf(t *testing.T, secret string) string {
+	t.Helper()
+	h, err := bcrypt.GenerateFromPassword([]byte(secret), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(h)
+}
 
 func TestHash(t *testing.T) {
 	long := strings.Repeat("x", maxBcryptSecret)
@@ -27,27 +39,27 @@ func TestHash(t *testing.T) {
 		{"bcrypt, all that it looks at", bcryptOf(t, long), long, true},
 		{"bcrypt, more than it looks at", bcryptOf(t, long), long + "y", false},
 	} {
-		h, err := parseHash(tt.hash)
+		h, err := Parse(tt.hash)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
-		} else if got := h.verify([]byte(tt.secret)); got != tt.want {
+		} else if got := h.Verify([]byte(tt.secret)); got != tt.want {
 			t.Errorf("%s: %t", tt.name, got)
 		}
 	}
 }
 
 func TestHashesThatCannotBe(t *testing.T) {
-	bcrypt := bcryptOf(t, "secret")
+	of := bcryptOf(t, "secret")
 	for _, tt := range []struct{ hash, says string }{
 		{"", "neither bcrypt"},
 		{"plain", "caddy hash-password"},
 		{"$argon2i$v=19$m=64,t=1,p=1$c29tZXNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg", "neither bcrypt"},
-		{bcrypt[:59], "damaged"},
-		{bcrypt + "x", "damaged"},
-		{bcrypt[:20] + "!" + bcrypt[21:], "damaged"},
-		{"$2a$16" + bcrypt[6:], "cost is 16"},
-		{"$2a$99" + bcrypt[6:], "damaged"},
-		{"$3a" + bcrypt[3:], "neither bcrypt"},
+		{of[:59], "damaged"},
+		{of + "x", "damaged"},
+		{of[:20] + "!" + of[21:], "damaged"},
+		{"$2a$16" + of[6:], "cost is 16"},
+		{"$2a$99" + of[6:], "damaged"},
+		{"$3a" + of[3:], "neither bcrypt"},
 		{"$argon2id$v=16$m=64,t=1,p=1$c29tZXNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg", "version"},
 		{"$argon2id$m=64,t=1,p=1$c29tZXNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg", "damaged"},
 		{"$argon2id$v=19$t=1,m=64,p=1$c29tZXNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg", "damaged"},
@@ -63,22 +75,22 @@ func TestHashesThatCannotBe(t *testing.T) {
 		{small + strings.Repeat("MDEy", 30), "damaged"},
 		{small + "not base64 at all", "damaged"},
 	} {
-		if _, err := parseHash(tt.hash); err == nil || !strings.Contains(err.Error(), tt.says) {
+		if _, err := Parse(tt.hash); err == nil || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: %v, not %q", tt.hash, err, tt.says)
 		}
 	}
 }
 
-func FuzzParseHash(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	f.Add(argonOfCaddy)
 	f.Add("$2a$04$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuabcdefghijkl")
 	f.Fuzz(func(t *testing.T, s string) {
-		h, err := parseHash(s)
+		h, err := Parse(s)
 		if err != nil || !strings.HasPrefix(s, "$argon2id$") {
 			return
 		}
 		if a, _ := parseArgon(s); a.memory <= 64 && a.time == 1 {
-			h.verify([]byte("x")) // it must not panic
+			h.Verify([]byte("x")) // it must not panic
 		}
 	})
 }

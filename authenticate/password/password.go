@@ -1,4 +1,5 @@
-package authenticate
+// Package password reads hashes of credentials, and compares credentials with them: bcrypt, and argon2id in the form of PHC.
+package password
 
 import (
 	"crypto/subtle"
@@ -12,8 +13,8 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// hash is what a file has of a credential: bcrypt, or argon2id in the form of PHC.
-type hash string
+// Hash is what a file has of a credential. It comes from Parse.
+type Hash string
 
 // The most that a hash may cost. Above it a handful of clients would keep the gateway busy.
 const (
@@ -27,21 +28,21 @@ const (
 	maxBcryptSecret = 72
 )
 
-// parseHash says whether it is a hash that can be used, and if not, what would be one.
-func parseHash(s string) (hash, error) {
+// Parse says whether it is a hash that can be used, and if not, what would be one.
+func Parse(s string) (Hash, error) {
 	switch {
 	case strings.HasPrefix(s, "$2"):
-		return hash(s), checkBcrypt(s)
+		return Hash(s), checkBcrypt(s)
 	case strings.HasPrefix(s, "$argon2id$"):
 		_, err := parseArgon(s)
-		return hash(s), err
+		return Hash(s), err
 	default:
 		return "", errors.New("it is neither bcrypt ($2a$…) nor argon2id ($argon2id$…): make it with `caddy hash-password --algorithm argon2id`")
 	}
 }
 
-// verify says whether it is the hash of the credential. It takes as long as it must.
-func (h hash) verify(secret []byte) bool {
+// Verify says whether it is the hash of the credential. It takes as long as it must.
+func (h Hash) Verify(secret []byte) bool {
 	if strings.HasPrefix(string(h), "$2") {
 		whole := len(secret) <= maxBcryptSecret
 		return bcrypt.CompareHashAndPassword([]byte(h), secret[:min(len(secret), maxBcryptSecret)]) == nil && whole
