@@ -15,18 +15,30 @@ func runIdle(w *world, out *outcome) error {
 	if w.short {
 		n, bound = 500, 8192 // so few that what is allocated in large pieces weighs
 	}
+	out.note("connections", float64(n), "")
 	backend, err := w.backend("plain", "-journal", w.journal("plain.journal"))
 	if err != nil {
 		return err
 	}
-	r, _, err := twoRoutes([]string{backend}, nil, always("memory"))
+	for name, store := range map[string]func(string) string{"SQLite": w.sqlite, "memory": always("memory")} {
+		if err := w.weigh(out, backend, name, store, n, bound); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// weigh weighs them with one kind of store.
+func (w *world) weigh(out *outcome, backend, name string, store func(string) string, n int, bound float64) error {
+	r, _, err := twoRoutes([]string{backend}, nil, store)
 	if err != nil {
 		return err
 	}
-	g, err := w.gateway("gateway", r)
+	g, err := w.gateway("gateway-"+name, r)
 	if err != nil {
 		return err
 	}
+	defer g.kill()
 	weigh := func(n int, greet bool) (float64, error) {
 		before, err := g.heap()
 		if err != nil {
@@ -85,10 +97,13 @@ func runIdle(w *world, out *outcome) error {
 	if err != nil {
 		return err
 	}
-	out.note("connections", float64(n), "")
 	out.note("an idle plain connection, with its link", plain, "bytes")
-	out.note("an idle session, with its connection and link", session, "bytes")
-	out.atMost("a session above its connection", session-plain, bound, "bytes")
+	out.note("an idle session, with its connection and link, stores in "+name, session, "bytes")
+	if name == "SQLite" {
+		out.atMost("a session above its connection", session-plain, bound, "bytes")
+	} else {
+		out.note("a session above its connection, its records in memory among it", session-plain, "bytes")
+	}
 	return nil
 }
 

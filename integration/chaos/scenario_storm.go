@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"strings"
+	"slices"
 	"time"
 )
 
@@ -94,6 +94,12 @@ func runStorm(w *world, out *outcome) error {
 	stopOne := publish(one, every, qos1)
 	stopTwo := publish(two, every, qos12)
 
+	if err := waitFor("every device has a session", patience, func() bool {
+		return !slices.ContainsFunc(w.devices, func(d device) bool { return d.status().hellos == 0 })
+	}); err != nil {
+		return err
+	}
+
 	var all []fault
 	for i, g := range c.gateways {
 		all = append(all, w.faultsOf(g.name, g.process, g.restart, longest)...)
@@ -124,15 +130,6 @@ func runStorm(w *world, out *outcome) error {
 	stopOne()
 	stopTwo()
 	out.note("faults", float64(len(timeline)), "struck and mended")
-	for _, g := range c.gateways {
-		if all, err := g.metrics(); err == nil {
-			for series, v := range all {
-				if strings.HasPrefix(series, "caddy_gopr_session_") && v > 0 {
-					w.say("%s: %s %v", g.name, series, v)
-				}
-			}
-		}
-	}
 	after, ok := recovery(w.ledgers(), healed, end)
 	if !ok {
 		after = end.Sub(healed)

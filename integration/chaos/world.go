@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -280,8 +283,19 @@ func (w *world) conclude(out *outcome) error {
 	return nil
 }
 
-// diagnose says where devices are that have not had all acknowledged.
+// diagnose says where devices are that have not had all acknowledged, and what gateways say of their sessions.
 func (w *world) diagnose() {
+	for _, g := range w.gateways {
+		all, err := g.metrics()
+		if err != nil {
+			w.say("%s: %v", g.name, err)
+		}
+		for _, series := range slices.Sorted(maps.Keys(all)) {
+			if strings.HasPrefix(series, "caddy_gopr_session") && all[series] > 0 {
+				w.say("%s: %s %g", g.name, series, all[series])
+			}
+		}
+	}
 	said := 0
 	for _, d := range w.devices {
 		open := d.book().unacked()
