@@ -11,17 +11,18 @@
 //
 //	main.go      the flags, and the run
 //	world.go     what a scenario plays in
-//	process.go   processes that are killed, paused and started again
+//	process.go   processes that are killed, paused and started again; system_*.go: what the system must do for that
 //	gateway.go   Caddy: its configuration, admin API and metrics
 //	proxy.go     a network that delays, stalls, loses and resets
-//	frame.go     the protocol, written independently; hello.go
-//	device.go    a client with QoS 1 and 2 that comes back
+//	frame.go     the protocol, written independently; hello.go: HELLO and WELCOME
+//	device.go    a client that comes back; device_own.go: one of our own; device_sdk.go: the SDK
 //	backend.go   a plain backend; backend_extended.go: one that speaks the extended protocol
 //	journal.go   what backends remember
 //	message.go   what is counted
 //	ledger.go    what a device has published and received
 //	check.go     the checker
 //	fault.go     what is broken at random
+//	mqtt.go      as much of MQTT as it takes to measure a broker
 //	report.go    tables and JSON
 //	scenario_*.go the scenarios
 package main

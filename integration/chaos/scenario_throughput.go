@@ -35,7 +35,7 @@ func (r rate) report(out *outcome, name string) {
 // each acknowledgement before they publish again, and once with devices that keep the whole window in flight.
 func runThroughput(w *world, out *outcome) error {
 	for _, window := range []int{1, 64} {
-		l := load{clients: 200, window: window, size: 64, warm: 2 * time.Second, measured: 10 * time.Second}
+		l := load{clients: 200, window: window, size: 64, warm: 2 * time.Second, measured: 8 * time.Second}
 		rounds := 3
 		if w.short {
 			l.clients, l.warm, l.measured, rounds = 20, 200*time.Millisecond, time.Second, 1
