@@ -135,14 +135,8 @@ func (v *Service) begun(ctx context.Context, h *Hello, next session.Token) (*Ses
 			return nil, &Refusal{Code: wire.ErrorNotAuthorized, Text: "not authorized", Err: err}
 		}
 	}
-	if h.Present != nil {
-		// An error is the same as none: then Begin meets it, too.
-		if _, err := v.cfg.Sessions.Get(ctx, h.Client); err == nil {
-			if err := h.Present(ctx); err != nil {
-				v.count.hello("refused")
-				return nil, &Refusal{Code: wire.ErrorProtocol, Text: "a client that comes without a good token, and has a session, must answer PING", Err: err}
-			}
-		}
+	if err := v.present(ctx, h); err != nil {
+		return nil, err
 	}
 	now := time.Now()
 	rec := session.Record{
@@ -167,6 +161,26 @@ func (v *Service) begun(ctx context.Context, h *Hello, next session.Token) (*Ses
 		return nil, v.unavailable(err)
 	}
 	return s, nil
+}
+
+// present asks a client that has a session, and does not come with its token, whether it is there.
+func (v *Service) present(ctx context.Context, h *Hello) error {
+	if h.Present == nil {
+		return nil
+	}
+	_, err := v.cfg.Sessions.Get(ctx, h.Client)
+	switch {
+	case errors.Is(err, session.ErrUnknown), err != nil && v.cfg.Local != nil:
+		return nil
+	case err != nil: // were it not asked now, Begin might find the store there again, and the session
+		v.heard(sessionStore, err)
+		return v.unavailable(err)
+	}
+	if err := h.Present(ctx); err != nil {
+		v.count.hello("refused")
+		return &Refusal{Code: wire.ErrorProtocol, Text: "a client that comes without a good token, and has a session, must answer PING", Err: err}
+	}
+	return nil
 }
 
 // replaced delivers what a session has taken whose client has another now, and ends it.
