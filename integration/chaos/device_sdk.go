@@ -35,7 +35,7 @@ func newSDKDevice(l *ledger, dial dialer) *sdkDevice {
 			return conn, nil
 		},
 		Heartbeat: keepalive.Heartbeat{Interval: time.Second, Timeout: time.Second},
-		Reconnect: client.Reconnect{Initial: 50 * time.Millisecond, Max: 500 * time.Millisecond, Attempts: -1},
+		Reconnect: client.Reconnect{Initial: 50 * time.Millisecond, Max: 200 * time.Millisecond, Attempts: -1},
 		OnState: func(c client.Change) {
 			if c.Err != nil {
 				d.lost.Store(&c.Err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -113,7 +114,7 @@ func (p *process) await(addr string) error {
 var ports = struct {
 	sync.Mutex
 	next int
-}{next: 12000 + os.Getpid()%12000}
+}{next: 11000 + rand.IntN(18000)}
 
 // freeAddr returns a loopback address that nobody listens on.
 func freeAddr() (string, error) {

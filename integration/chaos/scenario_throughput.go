@@ -36,7 +36,7 @@ func (r rate) report(out *outcome, name string) {
 func runThroughput(w *world, out *outcome) error {
 	for _, window := range []int{1, 64} {
 		l := load{clients: 200, window: window, size: 64, warm: 2 * time.Second, measured: 8 * time.Second}
-		rounds := 3
+		rounds := 2
 		if w.short {
 			l.clients, l.warm, l.measured, rounds = 20, 200*time.Millisecond, time.Second, 1
 		}
@@ -81,14 +81,20 @@ func (w *world) compare(out *outcome, l load, rounds int) error {
 	if w.short { // too short to compare
 		return nil
 	}
-	ceiling := medians[1].perSecond / medians[0].perSecond
-	if l.window == 1 {
-		out.atLeast("gateway, of the store's ceiling", ceiling, 0.5, "")
-	} else {
-		out.note("gateway, of the store's ceiling", ceiling, "")
+	for i, way := range ways {
+		if i == 1 {
+			continue
+		}
+		name, share, least := way.name, medians[1].perSecond/medians[i].perSecond, 1.0
+		if i == 0 {
+			least = 0.5
+		}
+		if l.window == 1 { // what a device that waits for each acknowledgement gets is a matter of latency: it is told, and promised nothing
+			out.note("gateway, of "+name, share, "")
+			continue
+		}
+		out.atLeast("gateway, of "+name, share, least, "")
 	}
-	out.atLeast("gateway, of mosquitto that saves each change", medians[1].perSecond/medians[2].perSecond, 1, "")
-	out.atLeast("gateway, of mosquitto that saves each 30 min", medians[1].perSecond/medians[3].perSecond, 1, "")
 	return nil
 }
 
