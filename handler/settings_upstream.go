@@ -74,6 +74,7 @@ func (u *Upstream) compile() (upstream.Config, error) {
 		StrictAnswers:  u.StrictAnswers,
 		MaxAge:         time.Duration(u.MaxAge),
 		Idle:           time.Duration(u.Idle),
+		ClientFirst:    u.Extended,
 	}
 	if err := u.Choice.compile(&cfg); err != nil {
 		return cfg, err

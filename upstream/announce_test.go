@@ -174,6 +174,8 @@ func TestAnnounceMistakes(t *testing.T) {
 		{Config{ProxyProtocol: "v1"}, `unknown proxy_protocol "v1": v2`},
 		{Config{ProxyProtocol: "v2", Pooling: Request}, "proxy_protocol tells of one client, and links under pooling request are many clients': take pooling session, or leave it out"},
 		{Config{ProxyProtocol: "v2", MinLinks: 2}, "connections min 2 is for clients that are not there yet, and proxy_protocol tells of the client: set min to 0"},
+		{Config{ClientFirst: true, MinLinks: 1}, "connections min 1 is for clients that are not there yet, and the backend wants the client's HELLO first: set min to 0"},
+		{Config{ClientFirst: true}, ""},
 		{Config{ProxyProtocol: "v2", MinLinks: -1}, ""},
 		{Config{ProxyProtocol: "v2"}, ""},
 	} {

@@ -93,6 +93,8 @@ type Config struct {
 	// ProxyProtocol has each link begin with a header of the PROXY protocol that tells the backend of the client: "v2". It needs links that are one client's, and none are
 	// kept warm. "": none.
 	ProxyProtocol string
+	// ClientFirst says that each link begins with what its client has to say, such as HELLO: none are kept warm, nor pinged before.
+	ClientFirst bool
 	// LocalAddress is the IP address that links over TCP come from, without a port. "": the system chooses.
 	LocalAddress string
 	// Format is how frames look on the links. nil: GOPR.
@@ -216,7 +218,7 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.MinLinks == 0 {
 		c.MinLinks = defaultMinLinks
-		if c.ProxyProtocol != "" {
+		if c.clientFirst() {
 			c.MinLinks = -1
 		}
 	}

@@ -8,6 +8,8 @@ import (
 // validateEdge checks how links get to their backends.
 func (c *Config) validateEdge() error {
 	switch {
+	case c.ClientFirst && c.MinLinks > 0:
+		return fmt.Errorf("connections min %d is for clients that are not there yet, and the backend wants the client's HELLO first: set min to 0", c.MinLinks)
 	case c.ProxyProtocol == "":
 	case c.ProxyProtocol != "v2":
 		return fmt.Errorf("unknown proxy_protocol %q: v2", c.ProxyProtocol)
@@ -34,3 +36,6 @@ func (c *Config) validateEdge() error {
 	}
 	return nil
 }
+
+// clientFirst says whether nothing can be said on a link before it is a client's.
+func (c *Config) clientFirst() bool { return c.ProxyProtocol != "" || c.ClientFirst }

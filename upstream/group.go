@@ -262,7 +262,7 @@ func (g *Group) spares(b *backend) int { return max(g.cfg.MinLinks, g.leastWarm(
 
 // leastWarm is how many links a backend has whatever is set: what is not fit is kept warm, or it could not be measured. g.mu is held.
 func (g *Group) leastWarm(b *backend) int {
-	if g.cfg.Health != nil && b.cond != health.Fit && !g.tells() { // where each link is a client's, there is nothing to keep
+	if g.cfg.Health != nil && b.cond != health.Fit && !g.cfg.clientFirst() { // where each link is a client's, there is nothing to keep
 		return 1
 	}
 	return 0
