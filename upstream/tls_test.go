@@ -110,7 +110,7 @@ func TestTLSRefused(t *testing.T) {
 	})
 	t.Run("no TLS at the other end", func(t *testing.T) {
 		g := newGroup(t, Config{Backends: []string{listen(t, func(nc net.Conn) { _, _ = nc.Write([]byte("GOPR\x00\x01\x00\x00\x01\x01")) })}, TLS: &TLS{CA: []string{ca.file}}})
-		eventually(t, "failure", func() bool { return g.Stat().Backends[0].HandshakeErrors == 1 })
+		eventually(t, "failure", func() bool { return g.Stat().Backends[0].DialErrors == 1 })
 		if b := g.Stat().Backends[0]; !strings.Contains(b.Error, "first record does not look like a TLS handshake") {
 			t.Errorf("%+v", b)
 		}
@@ -124,8 +124,8 @@ func TestTLSSilence(t *testing.T) {
 	g := newGroup(t, Config{
 		Backends: []string{listen(t, func(net.Conn) { <-over })}, DialTimeout: 20 * ms, TLS: &TLS{InsecureSkipVerify: true},
 	})
-	eventually(t, "failure", func() bool { return g.Stat().Backends[0].HandshakeErrors == 1 })
-	if b := g.Stat().Backends[0]; b.DialErrors != 1 || !strings.Contains(b.Error, "deadline exceeded") {
+	eventually(t, "failure", func() bool { return g.Stat().Backends[0].DialErrors == 1 })
+	if b := g.Stat().Backends[0]; b.HandshakeErrors != 1 || !strings.Contains(b.Error, "deadline exceeded") {
 		t.Errorf("%+v", b)
 	}
 }

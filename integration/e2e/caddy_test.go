@@ -168,6 +168,9 @@ func (c *caddy) adminOnce(method, path, body string) (status int, answer string,
 func (c *caddy) load(caddyfile string) error {
 	c.t.Helper()
 	status, answer, err := c.admin(http.MethodPost, "/load", c.places.fill(c.t, caddyfile))
+	if errors.Is(err, syscall.ECONNRESET) { // it was on its way to the admin endpoint that the reload before has just replaced
+		status, answer, err = c.admin(http.MethodPost, "/load", c.places.fill(c.t, caddyfile))
+	}
 	if err != nil {
 		c.t.Fatalf("POST /load: %v\n%s", err, c.log.tail())
 	}
