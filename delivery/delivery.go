@@ -79,7 +79,6 @@ type Settings struct {
 	Inflight   int           // messages that may be unacknowledged, each way. 0: 64
 	Downlink   uint8         // the quality of service of what a plain backend sends without saying: 0, 1 or 2
 	Extended   bool          // the backend says HELLO back, and acknowledges; it holds from the next link on
-	MaxPayload int           // that is accepted of a client, id and checksum included. 0: 65535
 	// Bounds are those of the queue: the client is not read from when three quarters of what is kept of one session are used.
 	Bounds queue.Bounds
 }

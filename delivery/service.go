@@ -13,7 +13,6 @@ import (
 	"github.com/caddy-gopr/caddy-gopr/qos"
 	"github.com/caddy-gopr/caddy-gopr/queue"
 	"github.com/caddy-gopr/caddy-gopr/session"
-	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
 // Service has the sessions of one handler. Its methods may be called from any goroutine.
@@ -94,9 +93,6 @@ func (s Settings) withDefaults() Settings {
 	def(&s.AckTimeout, 3*time.Second)
 	if s.Inflight <= 0 {
 		s.Inflight = 64
-	}
-	if s.MaxPayload <= 0 {
-		s.MaxPayload = wire.MaxPayload
 	}
 	s.Bounds = s.Bounds.WithDefaults()
 	return s

@@ -97,7 +97,7 @@ func TestEverySessionOption(t *testing.T) {
 			Local: true, Group: s.upstream.key, Settings: delivery.Settings{
 				Bounds: queue.Bounds{Messages: 500, Bytes: 512 << 10, Total: 2 << 30, Overflow: queue.DropOldest},
 				Expiry: 48 * time.Hour, Park: 10 * time.Second, Heartbeat: 20 * time.Second, Idle: time.Minute,
-				TTL: 12 * time.Hour, AckTimeout: 5 * time.Second, Inflight: 32, Extended: true, MaxPayload: 65535,
+				TTL: 12 * time.Hour, AckTimeout: 5 * time.Second, Inflight: 32, Extended: true,
 			},
 		},
 	}
@@ -137,7 +137,7 @@ func TestSessionDefaults(t *testing.T) {
 			Group: of.upstream.key, Settings: delivery.Settings{
 				Bounds: queue.Bounds{Messages: 1000, Bytes: 1 << 20, Total: 1 << 30, Overflow: queue.Reject},
 				Expiry: 24 * time.Hour, Park: 30 * time.Second, Heartbeat: 30 * time.Second, Idle: 45 * time.Second,
-				TTL: 24 * time.Hour, AckTimeout: 3 * time.Second, MaxRetries: 3, Inflight: 64, Downlink: 1, MaxPayload: 65535,
+				TTL: 24 * time.Hour, AckTimeout: 3 * time.Second, MaxRetries: 3, Inflight: 64, Downlink: 1,
 			},
 		},
 	}

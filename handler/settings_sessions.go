@@ -93,7 +93,6 @@ func (h *Handler) compileSessions(s *settings) error {
 	to := &sessions{authenticators: h.authenticators}
 	to.rules = gateway.SessionRules{Lease: s.upstream.leaseFor, Group: s.upstream.key}
 	to.rules.Extended = h.Upstream.Extended
-	to.rules.MaxPayload = orDefault(h.MaxPayload, wire.MaxPayload)
 	if err := c.compile(h, s, to); err != nil {
 		return fmt.Errorf("sessions %w", err)
 	}
