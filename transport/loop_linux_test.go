@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -270,12 +271,22 @@ func TestFlushesOfATurnLeaveTogether(t *testing.T) { // beside no other test, wh
 	for holder.Conn.(*loopConn).loop != l {
 		holder = start(t, onLoop, nil, hold).run(t)
 	}
+	for _, s := range append(from, holder) {
+		watched(t, s)
+	}
 	holder.Wake()
 	within(t, held, "the loop to be held up")
 	for _, s := range from {
 		must(t, s.peer, []byte(frame))
-		for end, n := time.Now().Add(patience), 0; n < len(frame) && time.Now().Before(end); { // until it is there
-			n, _, _ = syscall.Recvfrom(int(s.Conn.(*loopConn).fd), make([]byte, len(frame)), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	}
+	// Bytes that are there are not known to the poller at once. What it says here it will say again.
+	ready, events := map[int32]bool{}, make([]syscall.EpollEvent, maxEvents)
+	for end := time.Now().Add(patience); len(ready) < conns && time.Now().Before(end); {
+		clear(ready)
+		for _, e := range l.wait(events, 1) {
+			if e.Fd != l.bell && e.Fd != to.Conn.(*loopConn).fd {
+				ready[e.Fd] = true
+			}
 		}
 	}
 	close(all)
@@ -283,4 +294,19 @@ func TestFlushesOfATurnLeaveTogether(t *testing.T) { // beside no other test, wh
 	if n, err := to.peer.Read(got); n != conns*len(frame) || err != nil {
 		t.Errorf("%d bytes came at once (%v), not %d", n, err, conns*len(frame))
 	}
+}
+
+// watched waits until the loop has begun to serve the connection.
+func watched(t *testing.T, s *served) {
+	t.Helper()
+	c := s.Conn.(*loopConn)
+	for end := time.Now().Add(patience); time.Now().Before(end); runtime.Gosched() {
+		c.mu.Lock()
+		begun := c.watched != 0
+		c.mu.Unlock()
+		if begun {
+			return
+		}
+	}
+	t.Fatal("the loop did not begin to serve the connection")
 }
