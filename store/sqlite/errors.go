@@ -16,6 +16,8 @@ const (
 	codeFull     = 13
 	codeCantOpen = 14
 	codeNotADB   = 26
+
+	codeNoSharedMemory = codeIO | 19<<8 // the -shm file can't be enlarged: a disk with no room, mostly
 )
 
 var (
@@ -26,6 +28,12 @@ var (
 	errReadOnly = errors.New("the file, or its directory, can't be written")
 	errIO       = errors.New("the disk fails")
 )
+
+// isFull says whether an error is of a disk that is full.
+func isFull(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && (e.Code()&0xff == codeFull || e.Code() == codeNoSharedMemory)
+}
 
 // code returns SQLite's primary code of an error, or 0.
 func code(err error) int {
@@ -38,11 +46,14 @@ func code(err error) int {
 
 // explain puts before an error of SQLite what it means to an operator.
 func explain(err error) error {
+	if isFull(err) && !errors.Is(err, ErrFull) {
+		return fmt.Errorf("%w (%w)", ErrFull, err)
+	}
 	for meaning, codes := range map[error][]int{
-		ErrFull: {codeFull}, errDamaged: {codeCorrupt, codeNotADB}, errReadOnly: {codeReadOnly, codeCantOpen}, errIO: {codeIO},
+		errDamaged: {codeCorrupt, codeNotADB}, errReadOnly: {codeReadOnly, codeCantOpen}, errIO: {codeIO},
 	} {
 		for _, c := range codes {
-			if code(err) == c && !errors.Is(err, meaning) {
+			if code(err) == c && !errors.Is(err, ErrFull) && !errors.Is(err, meaning) {
 				return fmt.Errorf("%w (%w)", meaning, err)
 			}
 		}
