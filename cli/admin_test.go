@@ -337,7 +337,6 @@ func TestAdminAddress(t *testing.T) {
 	t.Cleanup(onUnix.Close)
 	bare := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(bare.Close)
-	_, dead := listen(t)
 	for _, tt := range []struct {
 		args string
 		code int
@@ -359,7 +358,7 @@ func TestAdminAddress(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	std, _, _ := terminal("")
-	if code, err := status(ctx, statusArgs{adminArgs: adminArgs{address: dead}}, std); code != exitUsage || !strings.Contains(fmt.Sprint(err), "no answer of Caddy's admin endpoint, at http://"+dead) {
+	if code, err := status(ctx, statusArgs{adminArgs: adminArgs{address: nobody}}, std); code != exitUsage || !strings.Contains(fmt.Sprint(err), "no answer of Caddy's admin endpoint, at http://"+nobody) {
 		t.Errorf("code %d, %v", code, err)
 	}
 }

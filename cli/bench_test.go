@@ -335,14 +335,12 @@ func TestBenchWhileConnecting(t *testing.T) {
 }
 
 func TestBenchArguments(t *testing.T) {
-	ln, refused := listen(t)
-	ln.Close()
 	tests := []struct {
 		name string
 		set  func(*benchArgs)
 		want string
 	}{
-		{"nobody listens", func(*benchArgs) {}, "of 2: dial tcp " + refused + ": connect: connection refused"},
+		{"nobody listens", func(*benchArgs) {}, "of 2: dial tcp " + nobody + ": connect: connection refused"},
 		{"no address", func(a *benchArgs) { a.addr = "localhost" }, "is not host:port"},
 		{"no duration", func(a *benchArgs) { a.duration = 0 }, "--duration 0s: give a time such as 10s, and 1h0m0s at most"},
 		{"too long", func(a *benchArgs) { a.duration = maxDuration + 1 }, "and 1h0m0s at most"},
@@ -354,7 +352,7 @@ func TestBenchArguments(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := benchArgs{dialArgs: dialing(refused), conns: 2, inflight: 1, payload: 16, duration: time.Second}
+			a := benchArgs{dialArgs: dialing(nobody), conns: 2, inflight: 1, payload: 16, duration: time.Second}
 			tt.set(&a)
 			std, out, _ := terminal("")
 			code, err := bench(t.Context(), a, std)

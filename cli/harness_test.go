@@ -47,6 +47,9 @@ func terminal(input string) (std stdio, out, err *output) {
 	return stdio{in: strings.NewReader(input), out: out, err: err}, out, err
 }
 
+// nobody is an address where nobody listens: a port that the tests of another package may not get meanwhile, as one that was free a moment ago.
+const nobody = "127.0.0.1:1"
+
 // listen returns a listener on the loopback, with its address.
 func listen(t *testing.T) (net.Listener, string) {
 	t.Helper()

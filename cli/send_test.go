@@ -208,8 +208,6 @@ func TestSendInterrupted(t *testing.T) {
 }
 
 func TestSendCannotTry(t *testing.T) {
-	ln, refused := listen(t)
-	ln.Close()
 	tests := []struct {
 		name  string
 		set   func(*sendArgs)
@@ -227,7 +225,7 @@ func TestSendCannotTry(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := sendTo(refused)
+			a := sendTo(nobody)
 			tt.set(&a)
 			std, _, _ := terminal(tt.stdin)
 			code, err := send(t.Context(), a, std)

@@ -2,11 +2,13 @@ package gateway
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -64,7 +66,8 @@ func TestAdminMethods(t *testing.T) {
 }
 
 func TestGetHandlers(t *testing.T) {
-	b, a := AcquireLive(t.Name()+"/b"), AcquireLive(t.Name()+"/a")
+	prefix := fmt.Sprint(t.Name(), time.Now().UnixNano()) // what was counted outlives the test
+	b, a := AcquireLive(prefix+"/b"), AcquireLive(prefix+"/a")
 	defer ReleaseLive(a)
 	defer ReleaseLive(b)
 	a.Admit(0)
@@ -77,13 +80,13 @@ func TestGetHandlers(t *testing.T) {
 	a.BytesOut.Add(6)
 	var got []handlerView
 	for _, h := range askFor[handlersView](t, http.MethodGet, "/gopr/handlers").Handlers {
-		if strings.HasPrefix(h.Handler, t.Name()) {
+		if strings.HasPrefix(h.Handler, prefix) {
 			got = append(got, h)
 		}
 	}
 	want := []handlerView{
-		{Handler: t.Name() + "/a", Connections: 1, Opened: 2, FramesIn: 3, FramesOut: 4, BytesIn: 5, BytesOut: 6, Generations: []generationView{}},
-		{Handler: t.Name() + "/b", Generations: []generationView{}},
+		{Handler: prefix + "/a", Connections: 1, Opened: 2, FramesIn: 3, FramesOut: 4, BytesIn: 5, BytesOut: 6, Generations: []generationView{}},
+		{Handler: prefix + "/b", Generations: []generationView{}},
 	}
 	if len(got) != 2 || !reflect.DeepEqual(got[0], want[0]) || !reflect.DeepEqual(got[1], want[1]) {
 		t.Errorf("got %+v\nwant %+v", got, want)

@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"syscall"
@@ -12,16 +14,21 @@ import (
 	"time"
 )
 
-// free is an address that nobody listens on.
+// free is an address that nobody listens on, with a port from below those that systems give out by themselves: so nobody gets it while it is free for a moment.
 func free(t *testing.T, host string) (addr, port string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		t.Skipf("%s: %v", host, err)
+	var err error
+	for range 1000 {
+		port = fmt.Sprint(10000 + rand.IntN(22000))
+		addr = net.JoinHostPort(host, port)
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", addr); err == nil {
+			_ = ln.Close()
+			return addr, port
+		}
 	}
-	defer func() { _ = ln.Close() }()
-	_, port, _ = net.SplitHostPort(ln.Addr().String())
-	return ln.Addr().String(), port
+	t.Skipf("%s: %v", host, err)
+	return "", ""
 }
 
 func mustListen(t *testing.T, ctx context.Context, host, ports string, offset uint) net.Listener {

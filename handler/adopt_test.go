@@ -201,14 +201,8 @@ func TestReloadTakesWaitingFramesAlong(t *testing.T) {
 	for _, pooling := range []string{"session", "request"} {
 		t.Run(pooling, func(t *testing.T) {
 			b, g := newCountedBackend(t), newGateway(t)
-			ln, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			dead := ln.Addr().String()
-			_ = ln.Close()
 			more := fmt.Sprintf(`, "pooling": %q, "wait": "1h"`, pooling)
-			g.mustLoad(cold(dead, more))
+			g.mustLoad(cold(freeAddr(t), more))
 			c := g.dial()
 			c.send(oneWay, request, request)
 			eventually(t, "both requests to wait", func() bool { all := g.live(); return len(all) == 1 && all[0].Unanswered == 2 })

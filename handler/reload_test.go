@@ -3,6 +3,7 @@ package handler
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -20,17 +21,26 @@ type gatewayUnderTest struct {
 
 func newGateway(t *testing.T) *gatewayUnderTest {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = ln.Close()
 	t.Cleanup(func() {
 		if err := caddy.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &gatewayUnderTest{t, ln.Addr().String(), fmt.Sprintf("%s#%d", t.Name(), handlers.Add(1))}
+	return &gatewayUnderTest{t, freeAddr(t), fmt.Sprintf("%s#%d", t.Name(), handlers.Add(1))}
+}
+
+// freeAddr returns a loopback address that nobody listens on, from below the ports that systems give out by themselves: so nobody gets it before Caddy does.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(22000))
+		if ln, err := net.Listen("tcp", addr); err == nil {
+			_ = ln.Close()
+			return addr
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 // load has Caddy adopt a configuration with these options of the handler, and more apps beside.

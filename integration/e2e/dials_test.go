@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -43,25 +44,28 @@ func TestDialTimes(t *testing.T) {
 					came = append(came, time.Now())
 				}).addr
 			}
+			began := time.Now()
 			c := start(t, config(dialsConfig), places{"backend": addr})
-			eventually(t, "all dials", func() bool { return c.upstream("devices", "", "").Backends[0].Failures >= len(waits) })
-			said := c.log.waits(t)
-			for i, want := range waits {
-				if i >= len(said) || said[i] != want {
-					t.Fatalf("the log has it dialled again after %v, not %v", said, waits)
+			var said []time.Duration
+			eventually(t, "the log tells of all dials", func() bool { said = c.log.waits(t); return len(said) >= len(waits) })
+			if said = said[:len(waits)]; !slices.Equal(said, waits) {
+				t.Errorf("the log has it dialled again after %v, not %v", said, waits)
+			}
+			if accepts {
+				var least time.Duration // it may be more on a busy machine
+				for _, wait := range waits[:len(waits)-1] {
+					least += wait
 				}
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			for i := 1; accepts && i < len(waits); i++ {
-				if gap := came[i].Sub(came[i-1]); gap < waits[i-1]-50*ms { // it may be later on a busy machine, and was accepted later than it was dialled
-					t.Errorf("dial %d came %v after the one before, not %v", i, gap, waits[i-1])
+				mu.Lock()
+				if took := came[len(waits)-1].Sub(began); took < least {
+					t.Errorf("it was dialled %d times within %v, not %v", len(waits), took, least)
 				}
+				mu.Unlock()
 			}
-			u := c.upstream("devices", "", "").Backends[0]
-			if u.State != "reconnecting" && u.State != "paused" || u.Error == "" || u.Breaker == "closed" {
-				t.Errorf("%+v", u)
-			}
+			eventually(t, "what operators see", func() bool { // but not in the moment of a further dial
+				u := c.upstream("devices", "", "").Backends[0]
+				return (u.State == "reconnecting" || u.State == "paused") && u.Failures >= len(waits) && u.Error != "" && u.Breaker != "closed"
+			})
 		})
 	}
 }

@@ -77,6 +77,7 @@ func TestSession(t *testing.T) {
 				t.Errorf("it came as %+v", e)
 			}
 			check(t, d.send(wire.AppendAck(nil, wire.CmdPubAck, 1)))
+			check(t, d.ping("it is acknowledged")) // and not in a buffer that the reset throws away
 			k.says(t, "down two")
 			_, err = d.message("down two")
 			check(t, err)

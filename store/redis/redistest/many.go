@@ -50,7 +50,7 @@ func Sentinel(t testing.TB) (url string, master *Server) {
 	text := fmt.Sprintf(`port %d
 bind 127.0.0.1
 sentinel monitor mymaster 127.0.0.1 %d 1
-sentinel down-after-milliseconds mymaster 500
+sentinel down-after-milliseconds mymaster 2000
 sentinel failover-timeout mymaster 2000
 `, port, master.Port)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
