@@ -6,6 +6,7 @@
 //	delivery.go  what a service is made of, and what it tells
 //	service.go   the service
 //	hello.go     how a client gets its session: a new one, or its own from wherever it is
+//	begin.go     a new one, in place of the one that the client is known to have
 //	session.go   a session: its state, its lock, and what follows from whatever it is told
 //	client.go    its client's side: what that sends
 //	link.go      its backend's side: leases and their links
@@ -97,6 +98,8 @@ type Hello struct {
 	// Authorize says whether the client may have a new session: it is asked where the token is missing or not good. nil: it may. What wraps a *Refusal is told to the client;
 	// any other error, that it is not authorized.
 	Authorize func() error
+
+	away bool // the store of sessions could not be asked about the token
 }
 
 // Welcome is the answer to a HELLO.

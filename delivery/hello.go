@@ -72,6 +72,7 @@ func (v *Service) resumed(ctx context.Context, h *Hello, next session.Token) (*S
 		if local, localErr := v.cfg.Local.Resume(ctx, claim); localErr == nil {
 			rec, err, records = local, nil, v.cfg.Local
 		} else if !known(err) {
+			h.away = true
 			return nil, nil // a session of this gateway's own is better than none
 		}
 	}
@@ -116,7 +117,7 @@ func (v *Service) elsewhere(ctx context.Context, client string) bool {
 
 // known says whether an error is a store's own word, and not that it could not be asked.
 func known(err error) bool {
-	for _, e := range []error{session.ErrUnknown, session.ErrToken, session.ErrCertificate, session.ErrFenced, session.ErrFull, session.ErrOwned} {
+	for _, e := range []error{session.ErrUnknown, session.ErrToken, session.ErrCertificate, session.ErrFenced, session.ErrFull, session.ErrChanged, session.ErrOwned} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -135,23 +136,14 @@ func (v *Service) begun(ctx context.Context, h *Hello, next session.Token) (*Ses
 			return nil, &Refusal{Code: wire.ErrorNotAuthorized, Text: "not authorized", Err: err}
 		}
 	}
-	if err := v.present(ctx, h); err != nil {
-		return nil, err
-	}
 	now := time.Now()
 	rec := session.Record{
 		Client: h.Client, ID: session.NewID(), Owner: v.owner, Token: next.Hash(), Certificate: h.Certificate,
 		Since: now, Seen: now, Expiry: max(min(h.Expiry, v.set().Expiry), leastKept),
 	}
-	records := v.cfg.Sessions
-	stored, replaced, err := records.Begin(ctx, rec)
-	v.heard(sessionStore, err)
-	if err != nil && !known(err) && v.cfg.Local != nil {
-		records = v.cfg.Local
-		stored, replaced, err = records.Begin(ctx, rec)
-	}
+	records, stored, replaced, err := v.begin(ctx, h, rec)
 	if err != nil {
-		return nil, v.unavailable(err)
+		return nil, err
 	}
 	if replaced != nil {
 		v.replaced(ctx, replaced, records)
@@ -161,26 +153,6 @@ func (v *Service) begun(ctx context.Context, h *Hello, next session.Token) (*Ses
 		return nil, v.unavailable(err)
 	}
 	return s, nil
-}
-
-// present asks a client that has a session, and does not come with its token, whether it is there.
-func (v *Service) present(ctx context.Context, h *Hello) error {
-	if h.Present == nil {
-		return nil
-	}
-	_, err := v.cfg.Sessions.Get(ctx, h.Client)
-	switch {
-	case errors.Is(err, session.ErrUnknown), err != nil && v.cfg.Local != nil:
-		return nil
-	case err != nil: // were it not asked now, Begin might find the store there again, and the session
-		v.heard(sessionStore, err)
-		return v.unavailable(err)
-	}
-	if err := h.Present(ctx); err != nil {
-		v.count.hello("refused")
-		return &Refusal{Code: wire.ErrorProtocol, Text: "a client that comes without a good token, and has a session, must answer PING", Err: err}
-	}
-	return nil
 }
 
 // replaced delivers what a session has taken whose client has another now, and ends it.

@@ -109,11 +109,11 @@ func (s pluggedSessions) away() error {
 	return nil
 }
 
-func (s pluggedSessions) Begin(ctx context.Context, r session.Record) (session.Record, *session.Record, error) {
+func (s pluggedSessions) Begin(ctx context.Context, r, over session.Record) (session.Record, *session.Record, error) {
 	if err := s.away(); err != nil {
 		return session.Record{}, nil, err
 	}
-	return s.Store.Begin(ctx, r)
+	return s.Store.Begin(ctx, r, over)
 }
 
 func (s pluggedSessions) Resume(ctx context.Context, c session.Claim) (session.Record, error) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/session"
+	sessionmemory "github.com/caddy-gopr/caddy-gopr/session/memory"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
@@ -70,4 +71,93 @@ func TestPresent(t *testing.T) {
 			t.Errorf("the one before ended with %v", d.endedFor())
 		}
 	})
+}
+
+// stuck is a store of which a Begin waits until something else has happened.
+type stuck struct {
+	session.Store
+	meanwhile func()
+}
+
+func (s *stuck) Begin(ctx context.Context, r, over session.Record) (session.Record, *session.Record, error) {
+	if f := s.meanwhile; f != nil {
+		s.meanwhile = nil
+		f()
+	}
+	return s.Store.Begin(ctx, r, over)
+}
+
+// TestStuck: a HELLO that is stuck on its way to the store costs nobody the session that has begun, or was resumed, at another gateway meanwhile.
+func TestStuck(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		had     bool  // the client had a session before
+		canBe   bool  // asked whether it is there
+		there   error // what it answers
+		refused wire.ErrorCode
+	}{
+		{name: "a first one, of a client that has gone", canBe: true, there: errors.New("no answer"), refused: wire.ErrorProtocol},
+		{name: "a first one, of a client that can't be asked", refused: wire.ErrorStore},
+		{name: "a first one, of a client that is there", canBe: true},
+		{name: "of a client that had a session, and can't be asked", had: true, refused: wire.ErrorStore},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, Settings{}, func(w *world) {
+				t := w.t
+				store := &stuck{Store: w.sessions}
+				w.sessions = store
+				w.crash()
+				var before session.Record
+				if tt.had {
+					before, _, _ = store.Store.Begin(t.Context(), session.Record{Client: "c", ID: session.NewID(), Owner: "other", Seen: time.Now(), Expiry: time.Hour}, before)
+				}
+				token := session.NewToken()
+				newer := session.Record{Client: "c", ID: session.NewID(), Owner: "other", Token: token.Hash(), Seen: time.Now(), Expiry: time.Hour}
+				store.meanwhile = func() {
+					if _, _, err := store.Store.Begin(t.Context(), newer, before); err != nil {
+						t.Error(err)
+					}
+				}
+				h := Hello{Client: "c", Wanted: capabilities, Expiry: time.Hour}
+				if tt.canBe {
+					h.Present = func(context.Context) error { return tt.there }
+				}
+				_, _, err := w.v.Hello(t.Context(), h)
+				if r := (*Refusal)(nil); errors.As(err, &r) != (tt.refused != 0) || r != nil && r.Code != tt.refused {
+					t.Errorf("got %v, want a refusal with code %v", err, tt.refused)
+				}
+				_, err = store.Resume(t.Context(), session.Claim{Client: "c", Token: token, Owner: "other", Next: session.NewToken().Hash()})
+				if (err == nil) != (tt.refused != 0) {
+					t.Errorf("the newer session: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestBackAgain: a client that shows a good token while the store can't be reached does not lose its session to a store that is there again a moment later.
+func TestBackAgain(t *testing.T) {
+	inWorld(t, Settings{}, func(w *world) {
+		t := w.t
+		d := w.hello("c", nil)
+		w.sessions = &unresumed{Store: w.sessions}
+		w.local = sessionmemory.Open(sessionmemory.Options{})
+		defer w.local.Close()
+		w.crash()
+		_, welcome, err := w.v.Hello(t.Context(), Hello{Client: "c", Token: d.hello.Token, Wanted: capabilities, Expiry: time.Hour, Present: func(context.Context) error { return nil }})
+		if err != nil || welcome.Resumed {
+			t.Errorf("got %+v, %v", welcome, err)
+		}
+		r, err := w.sessions.Get(t.Context(), "c")
+		if err != nil || r.ID != d.s.ID() {
+			t.Errorf("the store has %+v, %v, want the session as it was", r, err)
+		}
+	})
+}
+
+// unresumed is a store that is away for as long as a token is shown.
+type unresumed struct{ session.Store }
+
+func (unresumed) Resume(context.Context, session.Claim) (session.Record, error) {
+	return session.Record{}, errors.New("connection reset")
 }

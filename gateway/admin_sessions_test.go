@@ -84,7 +84,7 @@ func (k *keeper) hello(id string) (*caller, string) {
 func (k *keeper) away(id, owner string, messages ...string) string {
 	k.t.Helper()
 	ctx := context.Background()
-	r, _, err := k.sessions.Begin(ctx, session.Record{Client: id, ID: session.NewID(), Owner: owner, Since: time.Now(), Seen: time.Now(), Expiry: time.Hour})
+	r, _, err := k.sessions.Begin(ctx, session.Record{Client: id, ID: session.NewID(), Owner: owner, Since: time.Now(), Seen: time.Now(), Expiry: time.Hour}, session.Record{})
 	if err != nil {
 		k.t.Fatal(err)
 	}

@@ -24,9 +24,9 @@ func newLocal(on bool) *local {
 }
 
 // Begin implements session.Store.
-func (l *local) Begin(ctx context.Context, r session.Record) (stored session.Record, replaced *session.Record, err error) {
+func (l *local) Begin(ctx context.Context, r, over session.Record) (stored session.Record, replaced *session.Record, err error) {
 	if !l.on.Load() {
 		return session.Record{}, nil, errNotLocal
 	}
-	return l.Store.Begin(ctx, r)
+	return l.Store.Begin(ctx, r, over)
 }

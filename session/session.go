@@ -91,6 +91,9 @@ type Record struct {
 // Expired says whether the session is over, its client not having come back.
 func (r *Record) Expired(now time.Time) bool { return !now.Before(r.Seen.Add(r.Expiry)) }
 
+// Same says whether two records are of one session, and of one time between two changes of hands.
+func (r *Record) Same(as *Record) bool { return r.ID == as.ID && r.Fence == as.Fence }
+
 // Claim is what a client shows to get its session back.
 type Claim struct {
 	Client      string
@@ -125,10 +128,11 @@ func (c *Claim) Check(r *Record) (before Hashes, err error) {
 //
 // A session that has expired is no more: no method finds it, and it is forgotten soon.
 type Store interface {
-	// Begin makes a session that its client may resume, in place of the one that it has. r.Fence is ignored: the new session's is above all that the client's sessions ever
-	// had. It returns the record as stored, and the one that it replaces, which is the same Owner's from now on and has the new fence too, so that its messages can be
-	// delivered to their end; nil: there was none that lives. r.ID must be new. ErrFull: the store keeps no more.
-	Begin(ctx context.Context, r Record) (stored Record, replaced *Record, err error)
+	// Begin makes a session that its client may resume, in place of the one that it has, which is over, as Get returned it; the zero Record: none. r.Fence is ignored: the new
+	// session's is above all that the client's sessions ever had. It returns the record as stored, and the one that it replaces, which is the same Owner's from now on and has
+	// the new fence too, so that its messages can be delivered to their end; nil: there was none that lives. r.ID must be new. ErrFull: the store keeps no more. ErrChanged: the
+	// client has another session than over, or that has changed hands since. So a Begin that was stuck on its way replaces none that began or was resumed meanwhile.
+	Begin(ctx context.Context, r, over Record) (stored Record, replaced *Record, err error)
 	// Resume gives a session to the Owner of the claim, under a higher fence, if the claim is good: its client was Seen now. ErrUnknown: the client has none, or it has
 	// expired. ErrToken, ErrCertificate: it has one, which stays as it is. Next becomes Token. What the claim shows becomes Before, alone; but a claim that shows the first of
 	// Before adds to it what was Token. Of many claims at once each that is good is good after the other: the last one's owner has the session.
@@ -167,6 +171,8 @@ var (
 	ErrFenced = errors.New("the session has another owner")
 	// ErrFull: the store keeps no more sessions.
 	ErrFull = errors.New("the store has no room for another session")
+	// ErrChanged: the client has another session than the one that is to be replaced, or somebody else has that now.
+	ErrChanged = errors.New("the client has got another session meanwhile")
 	// ErrOwned: the session's owner lives.
 	ErrOwned = errors.New("the session's owner is alive")
 )

@@ -37,12 +37,15 @@ type Store struct {
 }
 
 // Begin is that of [session.Store].
-func (s *Store) Begin(_ context.Context, r session.Record) (session.Record, *session.Record, error) {
+func (s *Store) Begin(_ context.Context, r, over session.Record) (session.Record, *session.Record, error) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
 	old := s.current(r.Client, now)
+	if old != nil && !old.Same(&over) {
+		return session.Record{}, nil, session.ErrChanged
+	}
 	if len(s.ids) >= s.max && !s.anyExpired(now) {
 		return session.Record{}, nil, session.ErrFull
 	}

@@ -31,7 +31,9 @@ func TestFull(t *testing.T) {
 		defer s.Close()
 		begin := func(i int, want error) session.Record {
 			t.Helper()
-			r, _, err := s.Begin(t.Context(), record(i))
+			r := record(i)
+			over, _ := s.Get(t.Context(), r.Client)
+			r, _, err := s.Begin(t.Context(), r, over)
 			if !errors.Is(err, want) {
 				t.Fatalf("session %d: got %v, want %v", i, err, want)
 			}
@@ -62,7 +64,7 @@ func TestExpiredIsForgotten(t *testing.T) {
 		defer s.Close()
 		const n = 5 * sweepAtOnce
 		for i := range n {
-			if _, _, err := s.Begin(t.Context(), record(i)); err != nil {
+			if _, _, err := s.Begin(t.Context(), record(i), session.Record{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -106,7 +108,7 @@ func TestSessionIsSmall(t *testing.T) {
 	const n = 100_000
 	before := heap()
 	for i := range n {
-		if _, _, err := s.Begin(t.Context(), record(i)); err != nil {
+		if _, _, err := s.Begin(t.Context(), record(i), session.Record{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -58,9 +58,9 @@ func (s *Store) Health() redis.Health { return s.redis.Health() }
 func (s *Store) String() string { return s.redis.String() }
 
 // Begin is that of [session.Store].
-func (s *Store) Begin(ctx context.Context, r session.Record) (session.Record, *session.Record, error) {
+func (s *Store) Begin(ctx context.Context, r, over session.Record) (session.Record, *session.Record, error) {
 	done := s.enter(r.Owner)
-	stored, replaced, err := s.begin(ctx, r)
+	stored, replaced, err := s.begin(ctx, r, over)
 	if err != nil {
 		done()
 		return session.Record{}, nil, err
@@ -73,40 +73,33 @@ func (s *Store) Begin(ctx context.Context, r session.Record) (session.Record, *s
 	return stored, replaced, nil
 }
 
-func (s *Store) begin(ctx context.Context, r session.Record) (session.Record, *session.Record, error) {
+func (s *Store) begin(ctx context.Context, r, over session.Record) (session.Record, *session.Record, error) {
 	lasts := time.Until(r.Seen.Add(r.Expiry))
-	for {
-		var current *goredis.StringCmd
-		_, err := s.redis.Pipelined(ctx, func(p goredis.Pipeliner) error {
-			// The index comes first: it does no harm without a session.
-			p.Set(ctx, s.index(r.ID), r.Client, max(lasts, 0)+indexExtra)
-			current = p.HGet(ctx, s.key(r.Client), "id")
-			return nil
-		})
-		if err != nil && !errors.Is(err, goredis.Nil) {
-			return r, nil, s.redis.Err(err)
-		}
-		there, id := current.Val(), hex.EncodeToString(r.ID[:])
-		args := append([]any{there, r.Owner, s.channel(""), lasts.Milliseconds(), id}, fields(&r)...)
-		answer, err := s.redis.Run(ctx, beginScript, []string{s.key(r.Client), s.replacedKey(r.Client, there)}, args...)
-		if err != nil {
-			return r, nil, err
-		}
-		values, _ := answer.([]any)
-		if len(values) != 2 {
-			continue // another one began, or what was there ended
-		}
-		was, err := record(pairs(values[1]))
-		if err != nil && !errors.Is(err, session.ErrUnknown) {
-			return r, nil, s.redis.Err(err)
-		}
-		r.Fence, err = parseFence(values[0])
-		r.Since, r.Seen = time.UnixMilli(r.Since.UnixMilli()), time.UnixMilli(r.Seen.UnixMilli())
-		if was.Client == "" {
-			return r, nil, s.redis.Err(err)
-		}
-		return r, &was, s.redis.Err(err)
+	// The index comes first: it does no harm without a session.
+	if err := s.redis.Set(ctx, s.index(r.ID), r.Client, max(lasts, 0)+indexExtra).Err(); err != nil {
+		return r, nil, s.redis.Err(err)
 	}
+	args := append([]any{hex.EncodeToString(over.ID[:]), over.Fence, r.Owner, s.channel(""), lasts.Milliseconds(), hex.EncodeToString(r.ID[:])}, fields(&r)...)
+	answer, err := s.redis.Run(ctx, beginScript, s.keys(r.Client, over.ID), args...)
+	if err != nil {
+		return r, nil, err
+	}
+	values, _ := answer.([]any)
+	if len(values) != 2 {
+		// Its index may go now or later.
+		_ = s.redis.Del(ctx, s.index(r.ID)).Err()
+		return r, nil, session.ErrChanged
+	}
+	was, err := record(pairs(values[1]))
+	if err != nil && !errors.Is(err, session.ErrUnknown) {
+		return r, nil, s.redis.Err(err)
+	}
+	r.Fence, err = parseFence(values[0])
+	r.Since, r.Seen = time.UnixMilli(r.Since.UnixMilli()), time.UnixMilli(r.Seen.UnixMilli())
+	if was.Client == "" {
+		return r, nil, s.redis.Err(err)
+	}
+	return r, &was, s.redis.Err(err)
 }
 
 // Resume is that of [session.Store].

@@ -66,7 +66,11 @@ func fresh(client, owner string) (session.Record, session.Token) {
 func begun(t *testing.T, s *Store, client, owner string) (session.Record, session.Token) {
 	t.Helper()
 	r, token := fresh(client, owner)
-	stored, _, err := s.Begin(t.Context(), r)
+	over, err := s.Get(t.Context(), client)
+	if err != nil && !errors.Is(err, session.ErrUnknown) {
+		t.Fatal(err)
+	}
+	stored, _, err := s.Begin(t.Context(), r, over)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +84,7 @@ func TestKilled(t *testing.T) {
 	r, token := begun(t, s, "c", "a")
 	server.Kill()
 
-	_, _, err := s.Begin(t.Context(), r)
+	_, _, err := s.Begin(t.Context(), r, session.Record{})
 	if where := fmt.Sprintf("redis 127.0.0.1:%d: ", server.Port); err == nil || !strings.HasPrefix(err.Error(), where) {
 		t.Errorf("Begin while the server is away: %v, want it to begin with %q", err, where)
 	}
@@ -110,12 +114,12 @@ func TestAnswerLost(t *testing.T) {
 	s := open(t, redistest.Start(t).URL)
 	old, _ := begun(t, s, "c", "a")
 	next, token := fresh("c", "b")
-	first, was, err := s.Begin(t.Context(), next)
+	first, was, err := s.Begin(t.Context(), next, old)
 	if err != nil || was == nil {
 		t.Fatalf("Begin: %v %v", was, err)
 	}
 	answer, err := s.redis.Run(t.Context(), beginScript, []string{s.key("c"), s.replacedKey("c", fmt.Sprintf("%x", old.ID))},
-		append([]any{fmt.Sprintf("%x", old.ID), "b", s.channel(""), 1000, fmt.Sprintf("%x", next.ID)}, fields(&next)...)...)
+		append([]any{fmt.Sprintf("%x", old.ID), old.Fence, "b", s.channel(""), 1000, fmt.Sprintf("%x", next.ID)}, fields(&next)...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

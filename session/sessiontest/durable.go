@@ -16,10 +16,10 @@ func restart(t *testing.T, o Options) {
 	r, _ := client("c", "a")
 	r.Certificate = session.Hash{7}
 	r.Attributes = map[string]string{"model": "x"}
-	first, _, err := s.Begin(t.Context(), r)
+	first, _, err := s.Begin(t.Context(), r, session.Record{})
 	wantErr(t, "Begin", err, nil)
 	fresh, token := client("c", "a")
-	second, was, err := s.Begin(t.Context(), fresh)
+	second, was, err := s.Begin(t.Context(), fresh, first)
 	wantErr(t, "Begin", err, nil)
 	ended, _ := begun(t, s, "d", "a")
 	wantErr(t, "End", s.End(t.Context(), "d", ended.ID, ended.Fence), nil)

@@ -69,7 +69,7 @@ func replaced(t *testing.T, o Options) {
 	s := o.open(t)
 	first, token := begun(t, s, "c", "a")
 	fresh, _ := client("c", "b")
-	second, was, err := s.Begin(t.Context(), fresh)
+	second, was, err := s.Begin(t.Context(), fresh, first)
 	wantErr(t, "Begin", err, nil)
 	if was == nil {
 		t.Fatal("nothing was replaced")
@@ -92,7 +92,7 @@ func replaced(t *testing.T, o Options) {
 	wantErr(t, "Get", err, nil)
 	wantRecord(t, "the new one is another", got, second)
 
-	third, was, err := s.Begin(t.Context(), func() session.Record { r, _ := client("c", "b"); return r }())
+	third, was, err := s.Begin(t.Context(), func() session.Record { r, _ := client("c", "b"); return r }(), second)
 	wantErr(t, "Begin", err, nil)
 	if was == nil || was.ID != second.ID {
 		t.Fatalf("replaced %v, want the second", was)

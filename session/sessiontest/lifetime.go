@@ -31,7 +31,7 @@ func expiry(t *testing.T, o Options) {
 		t.Errorf("List has %v", listed)
 	}
 	fresh, _ := client("c", "a")
-	_, was, err := s.Begin(t.Context(), fresh)
+	second, was, err := s.Begin(t.Context(), fresh, r)
 	wantErr(t, "Begin", err, nil)
 	if was != nil {
 		t.Errorf("what had expired was replaced: %v", was)
@@ -39,7 +39,7 @@ func expiry(t *testing.T, o Options) {
 
 	// One that was replaced expires as any other.
 	third, _ := client("c", "a")
-	_, was, err = s.Begin(t.Context(), third)
+	_, was, err = s.Begin(t.Context(), third, second)
 	wantErr(t, "Begin", err, nil)
 	expire(t, s, *was)
 	_, err = s.Find(t.Context(), was.ID)
@@ -65,7 +65,7 @@ func end(t *testing.T, o Options) {
 		t.Errorf("List has %v", listed)
 	}
 	fresh, _ := client("c", "a")
-	_, was, err := s.Begin(t.Context(), fresh)
+	_, was, err := s.Begin(t.Context(), fresh, r)
 	wantErr(t, "Begin", err, nil)
 	if was != nil {
 		t.Errorf("what had ended was replaced: %v", was)

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-gopr/caddy-gopr/session"
 )
 
-func begin(t *testing.T, o Options) {
+func first(t *testing.T, o Options) {
 	s := o.open(t)
 	r, _ := client("meter-1", "a")
 	r.Fence = 99 // is ignored
@@ -20,7 +20,7 @@ func begin(t *testing.T, o Options) {
 	r.Seen = at.Add(3 * time.Second)
 	r.Attributes = map[string]string{"model": "x\x00y", "": "empty"}
 
-	stored, was, err := s.Begin(t.Context(), r)
+	stored, was, err := s.Begin(t.Context(), r, session.Record{})
 	if err != nil || was != nil {
 		t.Fatalf("Begin: replaced %v, err %v", was, err)
 	}
@@ -143,7 +143,7 @@ func certificates(t *testing.T, o Options) {
 			s := o.open(t)
 			r, token := client("c", "a")
 			r.Certificate = test.bound
-			stored, _, err := s.Begin(t.Context(), r)
+			stored, _, err := s.Begin(t.Context(), r, session.Record{})
 			wantErr(t, "Begin", err, nil)
 
 			claim := session.Claim{Client: "c", Token: token, Certificate: test.shown, Owner: "b", Next: session.NewToken().Hash()}
@@ -293,7 +293,7 @@ func beginAtOnce(t *testing.T, o Options) {
 	for range n {
 		wg.Go(func() {
 			r, _ := client("c", "a")
-			stored, was, err := s.Begin(t.Context(), r)
+			stored, was, err := begin(t.Context(), s, r)
 			if err != nil {
 				t.Errorf("Begin: %v", err)
 				return
@@ -324,6 +324,48 @@ func beginAtOnce(t *testing.T, o Options) {
 	}
 }
 
+// beginLate: who has known of no session, or of another, replaces none that has begun since.
+func beginLate(t *testing.T, o Options) {
+	s := o.open(t)
+	late, _ := client("c", "a")
+	refused := func(over session.Record, have session.Record, token session.Token) session.Token {
+		t.Helper()
+		_, was, err := s.Begin(t.Context(), late, over)
+		wantErr(t, "Begin", err, session.ErrChanged)
+		if was != nil {
+			t.Errorf("it has replaced %+v", was)
+		}
+		_, err = s.Find(t.Context(), late.ID)
+		wantErr(t, "Find of what did not begin", err, session.ErrUnknown)
+		got, err := s.Get(t.Context(), "c")
+		wantErr(t, "Get", err, nil)
+		have.Seen = got.Seen
+		wantRecord(t, "the newer one stays as it is", got, have)
+		r, token := resumed(t, s, "c", "b", token)
+		if r.ID != have.ID {
+			t.Errorf("resumed %x, want %x", r.ID, have.ID)
+		}
+		return token
+	}
+	one, token := begun(t, s, "c", "b")
+	refused(session.Record{}, one, token)
+	two, token := begun(t, s, "c", "b")
+	token = refused(one, two, token)
+	three, err := s.Get(t.Context(), "c")
+	wantErr(t, "Get", err, nil)
+	refused(two, three, token) // it was resumed
+
+	// What is no more stands in nobody's way.
+	now, err := s.Get(t.Context(), "c")
+	wantErr(t, "Get", err, nil)
+	wantErr(t, "End", s.End(t.Context(), "c", now.ID, now.Fence), nil)
+	_, was, err := s.Begin(t.Context(), late, now)
+	wantErr(t, "Begin in place of what has ended", err, nil)
+	if was != nil {
+		t.Errorf("it has replaced %+v", was)
+	}
+}
+
 // beginAndResume: either the session is resumed and then replaced, or replaced and then not resumed.
 func beginAndResume(t *testing.T, o Options) {
 	s := o.open(t)
@@ -334,7 +376,7 @@ func beginAndResume(t *testing.T, o Options) {
 		var was *session.Record
 		var beginErr, resumeErr error
 		var wg sync.WaitGroup
-		wg.Go(func() { stored, was, beginErr = s.Begin(t.Context(), fresh) })
+		wg.Go(func() { stored, was, beginErr = begin(t.Context(), s, fresh) })
 		wg.Go(func() {
 			old, resumeErr = s.Resume(t.Context(), session.Claim{Client: "c", Token: token, Owner: "d", Next: session.NewToken().Hash()})
 		})

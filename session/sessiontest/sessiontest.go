@@ -33,7 +33,7 @@ func Run(t *testing.T, o Options) {
 		name string
 		run  func(t *testing.T, o Options)
 	}{
-		{"begin", begin},
+		{"begin", first},
 		{"every byte of a client id", clientIDs},
 		{"a token is good once", tokens},
 		{"certificates", certificates},
@@ -41,6 +41,7 @@ func Run(t *testing.T, o Options) {
 		{"one token at once", oneToken},
 		{"begin at once", beginAtOnce},
 		{"begin and resume at once", beginAndResume},
+		{"begin late", beginLate},
 		{"touch", touch},
 		{"fences", fences},
 		{"a session that was replaced", replaced},
@@ -77,11 +78,24 @@ func client(name, owner string) (session.Record, session.Token) {
 	}, token
 }
 
+// begin begins a session in place of whichever its client has.
+func begin(ctx context.Context, s session.Store, r session.Record) (stored session.Record, replaced *session.Record, err error) {
+	for {
+		over, err := s.Get(ctx, r.Client)
+		if err != nil && !errors.Is(err, session.ErrUnknown) {
+			return stored, nil, err
+		}
+		if stored, replaced, err = s.Begin(ctx, r, over); !errors.Is(err, session.ErrChanged) {
+			return stored, replaced, err
+		}
+	}
+}
+
 // begun begins a session.
 func begun(t *testing.T, s session.Store, name, owner string) (session.Record, session.Token) {
 	t.Helper()
 	r, token := client(name, owner)
-	stored, _, err := s.Begin(t.Context(), r)
+	stored, _, err := begin(t.Context(), s, r)
 	if err != nil {
 		t.Fatalf("Begin: %v", err)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // Begin is that of [session.Store].
-func (s *Store) Begin(ctx context.Context, r session.Record) (session.Record, *session.Record, error) {
+func (s *Store) Begin(ctx context.Context, r, over session.Record) (session.Record, *session.Record, error) {
 	type begun struct {
 		stored   session.Record
 		replaced *session.Record
@@ -20,6 +20,9 @@ func (s *Store) Begin(ctx context.Context, r session.Record) (session.Record, *s
 		old, broken := current(tx, r.Client)
 		if broken != nil {
 			return b, nil, broken
+		}
+		if old != nil && !old.Same(&over) {
+			return b, session.ErrChanged, nil
 		}
 		if full, broken := s.full(tx); full || broken != nil {
 			return b, session.ErrFull, broken

@@ -25,7 +25,7 @@ func TestDiskFull(t *testing.T) {
 	records := make(map[string]session.Record)
 	begin := func(client string) error {
 		token := session.NewToken()
-		r, _, err := s.Begin(t.Context(), session.Record{Client: client, ID: session.NewID(), Owner: "a", Token: token.Hash(), Since: time.Now(), Seen: time.Now(), Expiry: time.Hour})
+		r, _, err := s.Begin(t.Context(), session.Record{Client: client, ID: session.NewID(), Owner: "a", Token: token.Hash(), Since: time.Now(), Seen: time.Now(), Expiry: time.Hour}, records[client])
 		if err == nil {
 			tokens[client], records[client] = token, r
 		}

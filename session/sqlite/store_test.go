@@ -46,7 +46,8 @@ func TestFull(t *testing.T) {
 	begin := func(client string, expiry time.Duration, want error) session.Record {
 		t.Helper()
 		now := time.Now()
-		r, _, err := s.Begin(t.Context(), session.Record{Client: client, ID: session.NewID(), Owner: "a", Since: now, Seen: now, Expiry: expiry})
+		over, _ := s.Get(t.Context(), client)
+		r, _, err := s.Begin(t.Context(), session.Record{Client: client, ID: session.NewID(), Owner: "a", Since: now, Seen: now, Expiry: expiry}, over)
 		if !errors.Is(err, want) {
 			t.Fatalf("client %s: got %v, want %v", client, err, want)
 		}
@@ -74,7 +75,7 @@ func TestShared(t *testing.T) {
 	before, after := open(t, path), open(t, path)
 	stop := before.Taken("a", func(string, session.ID, uint64) {})
 	now := time.Now()
-	r, _, err := before.Begin(t.Context(), session.Record{Client: "c", ID: session.NewID(), Owner: "a", Since: now, Seen: now, Expiry: time.Hour})
+	r, _, err := before.Begin(t.Context(), session.Record{Client: "c", ID: session.NewID(), Owner: "a", Since: now, Seen: now, Expiry: time.Hour}, session.Record{})
 	if err != nil {
 		t.Fatal(err)
 	}
