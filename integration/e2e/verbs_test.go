@@ -140,7 +140,12 @@ func TestVerbsUnderLoad(t *testing.T) {
 				}
 				return n == 0
 			})
-			paused := c.metric("frames_total", "devices", "direction", "out")
+			paused := -1.0
+			eventually(t, "the last answers are out", func() bool { // which are none in flight any more a moment before
+				before := paused
+				paused = c.metric("frames_total", "devices", "direction", "out")
+				return paused == before
+			})
 			time.Sleep(100 * time.Millisecond) // in which nothing may happen
 			if now := c.metric("frames_total", "devices", "direction", "out"); now != paused {
 				t.Errorf("%v answers in a pause", now-paused)

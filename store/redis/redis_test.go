@@ -32,7 +32,7 @@ func set(t *testing.T, r *Redis) error {
 
 func TestHealth(t *testing.T) {
 	server := redistest.Start(t, "--requirepass", "hunter2")
-	r := open(t, fmt.Sprintf("redis://:hunter2@127.0.0.1:%d?timeout=200ms", server.Port))
+	r := open(t, fmt.Sprintf("redis://:hunter2@127.0.0.1:%d?timeout=1s", server.Port))
 	if h := r.Health(); h.Up || !h.Since.IsZero() || h.Err != nil {
 		t.Errorf("before the first command: %+v", h)
 	}
