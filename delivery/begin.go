@@ -11,15 +11,14 @@ import (
 // begin has a store make a session, and says which: that of this gateway's own where the other can't be asked. The new session replaces the one that the client had when it was
 // asked whether it is there, and no other: a HELLO may have been stuck for long on its way to the store, and its client have a session over another connection.
 func (v *Service) begin(ctx context.Context, h *Hello, rec session.Record) (_ session.Store, stored session.Record, replaced *session.Record, _ error) {
-	var away error // why the store of sessions was not asked
-	records := v.cfg.Sessions
-	if h.away {
+	away, records := h.away, v.cfg.Sessions
+	if away != nil {
 		records = v.cfg.Local // a store that is there again may have the very session that the client has come for
 	}
 	for changed := false; ; {
 		over, err := records.Get(ctx, h.Client)
 		if err == nil {
-			if refusal := v.present(ctx, h, changed); refusal != nil {
+			if refusal := v.present(ctx, h, &over, changed); refusal != nil {
 				return nil, rec, nil, refusal
 			}
 		} else if errors.Is(err, session.ErrUnknown) {
@@ -39,25 +38,26 @@ func (v *Service) begin(ctx context.Context, h *Hello, rec session.Record) (_ se
 		case !known(err) && records == v.cfg.Sessions && v.cfg.Local != nil:
 			away, records = err, v.cfg.Local
 		case away != nil:
-			return nil, rec, nil, v.unavailable(away)
+			return nil, rec, nil, v.unavailable(ctx, h, away)
 		default:
-			return nil, rec, nil, v.unavailable(err)
+			return nil, rec, nil, v.unavailable(ctx, h, err)
 		}
 	}
 }
 
 // present asks a client that has a session, and does not come with its token, whether it is there. changed: it has got that session since it said HELLO, or another connection
 // of it has. Who can't be asked is taken to be there, unless that is so.
-func (v *Service) present(ctx context.Context, h *Hello, changed bool) error {
+func (v *Service) present(ctx context.Context, h *Hello, over *session.Record, changed bool) error {
 	switch {
 	case h.Present == nil && changed:
-		v.count.hello("refused")
+		v.came(ctx, h, "refused", "error", session.ErrChanged)
 		return &Refusal{Code: wire.ErrorStore, Text: "the client has just got a session over another connection; come back", Err: session.ErrChanged}
 	case h.Present == nil:
 		return nil
 	}
+	v.asks(h, over)
 	if err := h.Present(ctx); err != nil {
-		v.count.hello("refused")
+		v.came(ctx, h, "refused", "error", err)
 		return &Refusal{Code: wire.ErrorProtocol, Text: "a client that comes without a good token, and has a session, must answer PING", Err: err}
 	}
 	return nil

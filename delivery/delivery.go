@@ -5,7 +5,7 @@
 //
 //	delivery.go  what a service is made of, and what it tells
 //	service.go   the service
-//	hello.go     how a client gets its session: a new one, or its own from wherever it is
+//	hello.go     how a client gets its session: a new one, or its own from wherever it is; hello_log.go, what is said of it
 //	begin.go     a new one, in place of the one that the client is known to have
 //	session.go   a session: its state, its lock, and what follows from whatever it is told
 //	client.go    its client's side: what that sends
@@ -99,7 +99,7 @@ type Hello struct {
 	// any other error, that it is not authorized.
 	Authorize func() error
 
-	away bool // the store of sessions could not be asked about the token
+	away error // why the store of sessions could not be asked about the token; nil: it could, or there is none
 }
 
 // Welcome is the answer to a HELLO.
@@ -111,6 +111,7 @@ type Welcome struct {
 	Idle      time.Duration
 
 	turn   uint64 // which of the session's connections it is for
+	fence  uint64 // of the session then
 	window uint16
 }
 

@@ -23,48 +23,49 @@ func (v *Service) Hello(ctx context.Context, h Hello) (*Session, *Welcome, error
 	}
 	done, err := v.turn(ctx, h.Client)
 	if err != nil {
-		return nil, nil, v.unavailable(err)
+		return nil, nil, v.unavailable(ctx, &h, err)
 	}
 	defer done()
-	next := session.NewToken()
-	s, err := v.resumed(ctx, &h, next)
+	s, next, err := v.resumed(ctx, &h)
 	resumed := s != nil
 	if s == nil && err == nil {
+		next = session.NewToken()
 		s, err = v.begun(ctx, &h, next)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	w, err := v.welcome(s, &h, next, resumed)
+	w, err := v.welcome(ctx, s, &h, next, resumed)
 	if err != nil {
 		return nil, nil, err
 	}
-	v.count.hello(map[bool]string{false: "new", true: "resumed"}[resumed])
+	outcome := map[bool]string{false: "new", true: "resumed"}[resumed]
+	v.came(ctx, &h, outcome, "session", name(s.id), "fence", w.fence, "next", next.Hash().Mark())
 	return s, w, nil
 }
 
 // unavailable is the refusal where a store could not be asked.
-func (v *Service) unavailable(err error) *Refusal {
-	v.count.hello("store")
+func (v *Service) unavailable(ctx context.Context, h *Hello, err error) *Refusal {
+	v.came(ctx, h, "store", "error", err)
 	return &Refusal{Code: wire.ErrorStore, Text: "sessions can't be had now; come back", Err: err}
 }
 
-// resumed returns the session whose token the client shows; nil: it is to have a new one.
-func (v *Service) resumed(ctx context.Context, h *Hello, next session.Token) (*Session, error) {
+// resumed returns the session whose token the client shows, and its next token; nil: it is to have a new one.
+func (v *Service) resumed(ctx context.Context, h *Hello) (_ *Session, next session.Token, _ error) {
 	if len(h.Token) == 0 {
-		return nil, nil
+		return nil, next, nil
 	}
 	var token session.Token
 	if len(h.Token) != len(token) {
-		v.count.hello("token")
-		return nil, nil
+		v.came(ctx, h, "token")
+		return nil, next, nil
 	}
 	copy(token[:], h.Token)
 	if v.elsewhere(ctx, h.Client) {
-		v.count.hello("unknown")
-		return nil, nil
+		v.came(ctx, h, "unknown")
+		return nil, next, nil
 	}
-	claim := session.Claim{Client: h.Client, Token: token, Certificate: h.Certificate, Owner: v.owner, Next: next.Hash()}
+	claim := session.Claim{Client: h.Client, Token: token, Certificate: h.Certificate, Owner: v.owner, Salt: session.NewSalt()}
 	records := v.cfg.Sessions
 	rec, err := records.Resume(ctx, claim)
 	v.heard(sessionStore, err)
@@ -72,27 +73,27 @@ func (v *Service) resumed(ctx context.Context, h *Hello, next session.Token) (*S
 		if local, localErr := v.cfg.Local.Resume(ctx, claim); localErr == nil {
 			rec, err, records = local, nil, v.cfg.Local
 		} else if !known(err) {
-			h.away = true
-			return nil, nil // a session of this gateway's own is better than none
+			v.unsure(h, err) // a session of this gateway's own is better than none
+			return nil, next, nil
 		}
 	}
 	switch {
 	case errors.Is(err, session.ErrUnknown):
-		v.count.hello("unknown")
-		return nil, nil
+		v.came(ctx, h, "unknown")
+		return nil, next, nil
 	case errors.Is(err, session.ErrToken):
-		v.count.hello("token")
-		return nil, nil
+		v.came(ctx, h, "token")
+		return nil, next, nil
 	case errors.Is(err, session.ErrCertificate):
-		v.count.hello("certificate")
-		return nil, nil
+		v.came(ctx, h, "certificate")
+		return nil, next, nil
 	case err != nil:
-		return nil, v.unavailable(err)
+		return nil, next, v.unavailable(ctx, h, err)
 	}
 	ended := v.ended(rec.ID)
 	s, err := v.have(ctx, &rec, records)
 	if err != nil {
-		return nil, v.unavailable(err)
+		return nil, next, v.unavailable(ctx, h, err)
 	}
 	s.mu.Lock()
 	defer s.unlock()
@@ -100,10 +101,10 @@ func (v *Service) resumed(ctx context.Context, h *Hello, next session.Token) (*S
 		if !s.gone {
 			s.finish()
 		}
-		v.count.hello("unknown")
-		return nil, nil
+		v.came(ctx, h, "unknown")
+		return nil, next, nil
 	}
-	return s, nil
+	return s, claim.Next(&rec), nil
 }
 
 // elsewhere says whether a client's messages are with a queue that is not ours.
@@ -129,7 +130,7 @@ func known(err error) bool {
 func (v *Service) begun(ctx context.Context, h *Hello, next session.Token) (*Session, error) {
 	if h.Authorize != nil {
 		if err := h.Authorize(); err != nil {
-			v.count.hello("refused")
+			v.came(ctx, h, "refused")
 			if r := (*Refusal)(nil); errors.As(err, &r) {
 				return nil, r
 			}
@@ -146,11 +147,12 @@ func (v *Service) begun(ctx context.Context, h *Hello, next session.Token) (*Ses
 		return nil, err
 	}
 	if replaced != nil {
+		v.left(h, replaced, &stored)
 		v.replaced(ctx, replaced, records)
 	}
 	s, err := v.have(ctx, &stored, records)
 	if err != nil {
-		return nil, v.unavailable(err)
+		return nil, v.unavailable(ctx, h, err)
 	}
 	return s, nil
 }
@@ -280,12 +282,12 @@ func same(a, b queue.Info) bool {
 }
 
 // welcome prepares the session for its client's connection, and says so.
-func (v *Service) welcome(s *Session, h *Hello, next session.Token, resumed bool) (*Welcome, error) {
+func (v *Service) welcome(ctx context.Context, s *Session, h *Hello, next session.Token, resumed bool) (*Welcome, error) {
 	set := v.set()
 	s.mu.Lock()
 	defer s.unlock()
 	if s.gone {
-		return nil, v.unavailable(ErrTaken)
+		return nil, v.unavailable(ctx, h, ErrTaken)
 	}
 	s.turn++
 	s.from = h.From
@@ -293,7 +295,7 @@ func (v *Service) welcome(s *Session, h *Hello, next session.Token, resumed bool
 	s.expiry = min(h.Expiry, set.Expiry).Truncate(time.Second)
 	s.park(attachWithin)
 	w := &Welcome{
-		Resumed: resumed, Granted: h.Wanted & capabilities, Idle: set.Idle, turn: s.turn,
+		Resumed: resumed, Granted: h.Wanted & capabilities, Idle: set.Idle, turn: s.turn, fence: s.fence,
 		Heartbeat: sooner(set.Heartbeat), window: uint16(min(set.Inflight, math.MaxUint16)),
 	}
 	frame, err := wire.AppendWelcome(nil, &wire.Welcome{

@@ -93,6 +93,7 @@ func (s *Session) lose(cause error) {
 		return
 	}
 	s.v.count.fenced.Add(1)
+	s.v.cfg.Logger.Debug("session lost", "client", s.client, "session", name(s.id), "fence", s.fence, "attached", s.cl != nil, "error", cause)
 	if s.v.cfg.Forgets && !s.stray { // its messages are nobody else's to deliver
 		s.stray = true
 		s.endClient(cause)
@@ -205,6 +206,7 @@ func (s *Session) confirm() {
 		ctx, cancel := s.v.storeContext()
 		defer cancel()
 		err := s.records.Confirm(ctx, s.client, s.id, fence)
+		s.v.cfg.Logger.Debug("token confirmed", "client", s.client, "session", name(s.id), "fence", fence, "error", err)
 		if err == nil {
 			err = s.records.Touch(ctx, s.client, s.id, fence, seen, kept)
 		} else if !errors.Is(err, session.ErrFenced) && !errors.Is(err, session.ErrUnknown) {
@@ -230,8 +232,13 @@ func (s *Session) told(fence uint64, err error) {
 		switch {
 		case errors.Is(err, session.ErrUnknown):
 			cause = ErrExpired
-		case err == nil && rec.Owner == s.v.owner:
-			return // its client is coming back this moment
+		case err == nil && rec.Owner == s.v.owner: // its client is coming back this moment; or it was, and its HELLO was not answered
+			done, err := s.v.turn(ctx, s.client)
+			if err != nil {
+				return
+			}
+			done()
+			cause = ErrExpired
 		case err == nil && rec.Fence < fence:
 			cause = ErrExpired // the store was restored from before it came to us
 		}

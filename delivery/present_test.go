@@ -126,7 +126,7 @@ func TestStuck(t *testing.T) {
 				if r := (*Refusal)(nil); errors.As(err, &r) != (tt.refused != 0) || r != nil && r.Code != tt.refused {
 					t.Errorf("got %v, want a refusal with code %v", err, tt.refused)
 				}
-				_, err = store.Resume(t.Context(), session.Claim{Client: "c", Token: token, Owner: "other", Next: session.NewToken().Hash()})
+				_, err = store.Resume(t.Context(), session.Claim{Client: "c", Token: token, Owner: "other", Salt: session.NewSalt()})
 				if (err == nil) != (tt.refused != 0) {
 					t.Errorf("the newer session: %v", err)
 				}

@@ -13,9 +13,11 @@ package session
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"time"
 )
@@ -30,7 +32,8 @@ func NewID() (id ID) {
 }
 
 // Token is what a client shows to get its session back. It is good once: but as a connection may be cut while it brings the next one, it stays good until its client has
-// shown that it got that, by coming back with it or by its first frame (Store.Confirm).
+// shown that it got that, by coming back with it or by its first frame (Store.Confirm). Until then whoever shows it is given the same next one: so the client has one of the
+// two, however many of its HELLOs are answered to nobody, or come late.
 type Token [16]byte
 
 // NewToken returns a random token.
@@ -42,35 +45,51 @@ func NewToken() (t Token) {
 // Hash is what a store keeps of a token: who reads the store can resume nothing.
 func (t Token) Hash() Hash { return sha256.Sum256(t[:]) }
 
+// Next is the token that follows this one. Who makes it needs both the token and the salt: the store has but the salt, and who has spied the token has not.
+func (t Token) Next(s Salt) (next Token) {
+	mac := hmac.New(sha256.New, t[:])
+	mac.Write(s[:])
+	copy(next[:], mac.Sum(nil))
+	return next
+}
+
+// Salt is what a token is made of, besides the one before it. Each is used once.
+type Salt [16]byte
+
+// NewSalt returns a random Salt.
+func NewSalt() (s Salt) {
+	_, _ = rand.Read(s[:])
+	return s
+}
+
 // Hash is a SHA-256. The zero value stands for nothing.
 type Hash [32]byte
 
 // Equal compares in constant time.
 func (h Hash) Equal(other Hash) bool { return subtle.ConstantTimeCompare(h[:], other[:]) == 1 }
 
-// Hashes are some, one after the other.
-type Hashes string
+// Mark tells the token from others, in a log: who knows it can make none of it.
+func (h Hash) Mark() string { return hex.EncodeToString(h[:4]) }
 
-// maxBefore is how many tokens resume a session besides the newest, while its client has shown none of them.
-const maxBefore = 4
+// Before is the token that a client showed last, and the salt that made the next one of it: 48 bytes, or none.
+type Before string
 
-// find returns where h is among them; -1: nowhere. It takes as long for each.
-func (s Hashes) find(h Hash) int {
-	found := -1
-	for i := range len(s) / len(h) {
-		if subtle.ConstantTimeCompare([]byte(s[i*len(h):(i+1)*len(h)]), h[:]) == 1 {
-			found = i
-		}
+const beforeLen = len(Hash{}) + len(Salt{})
+
+// NewBefore is of a token and a salt.
+func NewBefore(shown Hash, s Salt) Before { return Before(shown[:]) + Before(s[:]) }
+
+// Salt is the salt; zero, where there is none.
+func (b Before) Salt() (s Salt) {
+	if len(b) == beforeLen {
+		copy(s[:], b[len(Hash{}):])
 	}
-	return found
+	return s
 }
 
-// with adds one. The first stays, and of the others the newest, where there are too many.
-func (s Hashes) with(h Hash) Hashes {
-	if len(s) >= maxBefore*len(h) {
-		s = s[:len(h)] + s[2*len(h):]
-	}
-	return s + Hashes(h[:])
+// is says whether the token is that of a hash.
+func (b Before) is(h Hash) bool {
+	return len(b) == beforeLen && subtle.ConstantTimeCompare([]byte(b[:len(h)]), h[:]) == 1
 }
 
 // Record is what is known of a session.
@@ -80,12 +99,21 @@ type Record struct {
 	Fence       uint64            // grows with each change of hands, from 1 on: for a client id as for a session. By how much is the store's affair
 	Owner       string            // who has it: each service of each gateway's process has a name of its own
 	Token       Hash              // of the token that resumes it
-	Before      Hashes            // of tokens that resume it too until the client has shown which it has: the one it showed last, and those given since but for Token
+	Before      Before            // the token that the client showed last, and of which Token was made: it resumes the session, too, until the client has shown that it has Token. "": it has
 	Certificate Hash              // of the certificate that its client must show; zero: none
 	Since       time.Time         // when it began; to the millisecond, as all times here
 	Seen        time.Time         // when its client was last known to be there
 	Expiry      time.Duration     // how long it lasts after Seen
 	Attributes  map[string]string // the application's own, few and small
+}
+
+// Marks are those of the tokens that resume the session, the newest first.
+func (r *Record) Marks() []string {
+	marks := []string{r.Token.Mark()}
+	if len(r.Before) == beforeLen {
+		marks = append(marks, Hash([]byte(r.Before[:len(Hash{})])).Mark())
+	}
+	return marks
 }
 
 // Expired says whether the session is over, its client not having come back.
@@ -100,27 +128,30 @@ type Claim struct {
 	Token       Token
 	Certificate Hash   // of the certificate that it shows; zero: none
 	Owner       string // the gateway that asks
-	Next        Hash   // of the token that is to be good from now on
+	Salt        Salt   // a new one: Token.Next of it is good from now on, unless the client has shown this token before
 }
 
-// Check says whether the claim is good for the session that its client may resume, and if so, what Before is from then on; else the error that Resume returns. r nil: it
-// has none that lives.
-func (c *Claim) Check(r *Record) (before Hashes, err error) {
+// Next is the token that follows the one that is shown, given the record that Resume returned.
+func (c *Claim) Next(r *Record) Token { return c.Token.Next(r.Before.Salt()) }
+
+// Check says whether the claim is good for the session that its client may resume, and if so, what Token and Before are from then on; else the error that Resume returns.
+// r nil: it has none that lives.
+func (c *Claim) Check(r *Record) (token Hash, before Before, err error) {
 	if r == nil {
-		return before, ErrUnknown
+		return token, "", ErrUnknown
 	}
 	shown := c.Token.Hash()
-	isToken, at := r.Token.Equal(shown), r.Before.find(shown)
+	isToken, again := r.Token.Equal(shown), r.Before.is(shown)
 	switch {
-	case !isToken && at < 0:
-		return "", ErrToken
+	case !isToken && !again:
+		return token, "", ErrToken
 	case r.Certificate != Hash{} && !r.Certificate.Equal(c.Certificate):
-		return "", ErrCertificate
-	case isToken || at > 0: // the client has it
-		return Hashes(shown[:]), nil
+		return token, "", ErrCertificate
+	case isToken: // the client has it
+		return c.Token.Next(c.Salt).Hash(), NewBefore(shown, c.Salt), nil
 	}
-	// Token may have reached the client, or not: the one who shows the first again may be a HELLO that has been under way for long.
-	return r.Before.with(r.Token), nil
+	// Token may have reached the client, or not: the one who shows the one before may be a HELLO that has been under way for long.
+	return r.Token, r.Before, nil
 }
 
 // Store keeps records. Its methods may be called from any goroutine; each is one step that happens wholly or not at all. Where the store is durable, it is safe when the
@@ -134,10 +165,10 @@ type Store interface {
 	// client has another session than over, or that has changed hands since. So a Begin that was stuck on its way replaces none that began or was resumed meanwhile.
 	Begin(ctx context.Context, r, over Record) (stored Record, replaced *Record, err error)
 	// Resume gives a session to the Owner of the claim, under a higher fence, if the claim is good: its client was Seen now. ErrUnknown: the client has none, or it has
-	// expired. ErrToken, ErrCertificate: it has one, which stays as it is. Next becomes Token. What the claim shows becomes Before, alone; but a claim that shows the first of
-	// Before adds to it what was Token. Of many claims at once each that is good is good after the other: the last one's owner has the session.
+	// expired. ErrToken, ErrCertificate: it has one, which stays as it is. Where the claim shows Token, that becomes the one of Before, and the one that Salt makes of it Token;
+	// where it shows the one of Before, both stay. Of many claims at once each that is good is good after the other: the last one's owner has the session.
 	Resume(ctx context.Context, c Claim) (Record, error)
-	// Confirm notes that the client has its Token: from now on none of Before is good any more. ErrFenced as with Touch.
+	// Confirm notes that the client has its Token: from now on the one of Before is good no more. ErrFenced as with Touch.
 	Confirm(ctx context.Context, client string, id ID, fence uint64) error
 	// Touch notes that the client is there, at the time of seen, or left then; and keeps the record from expiring until seen + expiry. ErrFenced: the session has gone to
 	// another owner, or is no more.

@@ -167,6 +167,10 @@ func judge(ledgers []*ledger, h *history) (v verdict) {
 			v.Down.add(t)
 		}
 		v.Refused += l.refused
+		v.Renewed += len(l.renewed)
+		for _, at := range l.renewed {
+			v.note("device %d was given a new session at %s", l.device, time.Unix(0, at).UTC().Format("15:04:05.000"))
+		}
 		l.mu.Unlock()
 	}
 	return v

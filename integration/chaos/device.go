@@ -25,7 +25,6 @@ type device interface {
 type status struct {
 	connected bool
 	hellos    int   // that were answered with WELCOME
-	renewed   int   // of these, after the first: a new session, as the one before was lost
 	err       error // why the last connection ended
 }
 

@@ -20,17 +20,16 @@ type ownDevice struct {
 	retry  time.Duration // how long it waits between tries, ± 50 %
 	spent  chan struct{} // has one element when a message was acknowledged since it was last received from
 
-	mu      sync.Mutex // guards all below
-	token   []byte
-	next    uint32      // the id of the next message
-	open    []*outgoing // published and not completed, in order
-	last    uint32      // the highest id received
-	window  int
-	stream  *stream // nil: not connected
-	left    *stream // the connection that was left behind, open and unread
-	hellos  int     // that were answered
-	renewed int     // with a new session, after the first
-	err     error   // why the last connection ended
+	mu     sync.Mutex // guards all below
+	token  []byte
+	next   uint32      // the id of the next message
+	open   []*outgoing // published and not completed, in order
+	last   uint32      // the highest id received
+	window int
+	stream *stream // nil: not connected
+	left   *stream // the connection that was left behind, open and unread
+	hellos int     // that were answered
+	err    error   // why the last connection ended
 }
 
 func newOwnDevice(l *ledger, dial dialer) *ownDevice {
@@ -54,7 +53,7 @@ func (d *ownDevice) book() *ledger { return d.ledger }
 func (d *ownDevice) status() status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return status{connected: d.stream != nil, hellos: d.hellos, renewed: d.renewed, err: d.err}
+	return status{connected: d.stream != nil, hellos: d.hellos, err: d.err}
 }
 
 func (d *ownDevice) publish(qos uint8) {
@@ -180,7 +179,7 @@ func (d *ownDevice) greet(s *stream) (idle time.Duration, err error) {
 		d.resumed(w.last)
 	} else {
 		if d.hellos > 0 {
-			d.renewed++
+			d.ledger.renew(time.Now())
 		}
 		d.anew()
 	}

@@ -40,6 +40,9 @@ func newSDKDevice(l *ledger, dial dialer) *sdkDevice {
 			if c.Err != nil {
 				d.lost.Store(&c.Err)
 			}
+			if c.To == client.Connected {
+				d.connected(c.At)
+			}
 		},
 		Session: &client.SessionOptions{
 			ClientID:       clientID(l.device),
@@ -63,6 +66,13 @@ func (d *sdkDevice) run(ctx context.Context) {
 	_ = d.client.Run(ctx)
 	_ = d.client.Close()
 	d.acks.Wait()
+}
+
+// connected notes whether the session is still the first.
+func (d *sdkDevice) connected(at time.Time) {
+	if s := d.client.Status().Session; !s.Resumed && s.Begun > 1 {
+		d.ledger.renew(at)
+	}
 }
 
 func (d *sdkDevice) publish(qos uint8) {
@@ -99,7 +109,6 @@ func (d *sdkDevice) status() status {
 	now := d.client.Status()
 	s := status{
 		connected: now.State == client.Connected, hellos: int(now.Session.Begun + now.Session.Resumes),
-		renewed: max(0, int(now.Session.Begun)-1),
 	}
 	if err := d.lost.Load(); err != nil {
 		s.err = *err

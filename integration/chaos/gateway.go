@@ -36,6 +36,10 @@ type route struct {
 var caddyfile = template.Must(template.New("Caddyfile").Parse(`{
 	admin {{.Admin}}
 	persist_config off
+	log gopr {
+		include gopr
+		level DEBUG
+	}
 	gopr {
 		grace 0
 		drain 0

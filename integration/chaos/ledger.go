@@ -16,6 +16,7 @@ type ledger struct {
 	acked    int
 	received []arrival // in their order
 	refused  int       // messages that the gateway refused, and that were sent again
+	renewed  []int64   // when it was given a new session, though it had come back with the token of another
 }
 
 // A sending is one message published.
@@ -60,6 +61,13 @@ func (l *ledger) refuse() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.refused++
+}
+
+// renew notes that the device's session was lost.
+func (l *ledger) renew(at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.renewed = append(l.renewed, at.UnixNano())
 }
 
 // unacked is the number of messages without an acknowledgement.

@@ -251,9 +251,6 @@ func (w *world) settle(within time.Duration) (v verdict, took time.Duration, err
 			return v, 0, err
 		}
 		v = judge(w.ledgers(), h)
-		for _, d := range w.devices {
-			v.Renewed += d.status().renewed
-		}
 		if v.Up.Open+v.Up.Lost+v.Down.Open+v.Down.Lost == 0 {
 			return v, time.Since(began), nil
 		}

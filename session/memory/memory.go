@@ -72,13 +72,13 @@ func (s *Store) Resume(_ context.Context, c session.Claim) (session.Record, erro
 	defer s.mu.Unlock()
 
 	r := s.current(c.Client, now)
-	before, err := c.Check(r)
+	token, before, err := c.Check(r)
 	if err != nil {
 		return session.Record{}, err
 	}
 	s.fence++
 	s.give(r, c.Owner, s.fence)
-	r.Token, r.Before, r.Seen = c.Next, before, milliseconds(now)
+	r.Token, r.Before, r.Seen = token, before, milliseconds(now)
 	return copied(r), nil
 }
 

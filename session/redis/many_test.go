@@ -21,7 +21,7 @@ func TestFailover(t *testing.T) {
 	}
 	master.Kill()
 
-	claim := session.Claim{Client: "c", Token: token, Owner: "b", Next: session.NewToken().Hash()}
+	claim := session.Claim{Client: "c", Token: token, Owner: "b", Salt: session.NewSalt()}
 	got, err := s.Resume(t.Context(), claim)
 	for err != nil {
 		time.Sleep(50 * time.Millisecond)

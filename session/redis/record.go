@@ -57,7 +57,7 @@ func record(hash map[string]string) (r session.Record, err error) {
 	}
 	r = session.Record{
 		Client: hash["client"], Owner: hash["owner"], Fence: uint64(number("fence")),
-		Token: sum("token"), Before: session.Hashes(hash["before"]), Certificate: sum("certificate"),
+		Token: sum("token"), Before: session.Before(hash["before"]), Certificate: sum("certificate"),
 		Since: time.UnixMilli(number("since")), Seen: time.UnixMilli(number("seen")), Expiry: time.Duration(number("expiry")) * time.Millisecond,
 	}
 	var ok bool

@@ -115,11 +115,11 @@ func (s *Store) Resume(ctx context.Context, c session.Claim) (session.Record, er
 }
 
 func (s *Store) resume(ctx context.Context, c session.Claim) (r session.Record, err error) {
-	shown, certificate := c.Token.Hash(), []byte(nil)
+	shown, next, certificate := c.Token.Hash(), c.Token.Next(c.Salt).Hash(), []byte(nil)
 	if c.Certificate != (session.Hash{}) {
 		certificate = c.Certificate[:]
 	}
-	answer, err := s.redis.Run(ctx, resumeScript, []string{s.key(c.Client)}, shown[:], c.Next[:], certificate, c.Owner, s.channel(""))
+	answer, err := s.redis.Run(ctx, resumeScript, []string{s.key(c.Client)}, shown[:], next[:], c.Salt[:], certificate, c.Owner, s.channel(""))
 	if err != nil {
 		return r, err
 	}

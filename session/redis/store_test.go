@@ -127,7 +127,7 @@ func TestAnswerLost(t *testing.T) {
 		t.Errorf("the script again: %+v, %v", r, err)
 	}
 
-	claim := session.Claim{Client: "c", Token: token, Owner: "d", Next: session.NewToken().Hash()}
+	claim := session.Claim{Client: "c", Token: token, Owner: "d", Salt: session.NewSalt()}
 	one, err := s.Resume(t.Context(), claim)
 	if err != nil {
 		t.Fatal(err)
@@ -218,9 +218,9 @@ func TestTakenMissed(t *testing.T) {
 	}
 	// What is said goes where nobody listens.
 	silent := strings.Replace(two.channel(""), "taken", "nobody", 1)
-	claim := session.Claim{Client: "c", Token: token, Owner: "b", Next: session.NewToken().Hash()}
-	shown := claim.Token.Hash()
-	if _, err := two.redis.Run(t.Context(), resumeScript, []string{two.key("c")}, shown[:], claim.Next[:], "", "b", silent); err != nil {
+	claim := session.Claim{Client: "c", Token: token, Owner: "b", Salt: session.NewSalt()}
+	shown, next := claim.Token.Hash(), claim.Token.Next(claim.Salt).Hash()
+	if _, err := two.redis.Run(t.Context(), resumeScript, []string{two.key("c")}, shown[:], next[:], claim.Salt[:], "", "b", silent); err != nil {
 		t.Fatal(err)
 	}
 	if err := two.redis.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err(); err != nil {

@@ -58,7 +58,7 @@ func fences(t *testing.T, o Options) {
 		t.Errorf("after the end of a session with the fence %d, the next one's is %d", third.Fence, fourth.Fence)
 	}
 	expire(t, s, fourth)
-	_, err := s.Resume(t.Context(), session.Claim{Client: "c", Token: token, Owner: "a", Next: session.NewToken().Hash()})
+	_, err := s.Resume(t.Context(), session.Claim{Client: "c", Token: token, Owner: "a", Salt: session.NewSalt()})
 	wantErr(t, "Resume of the expired", err, session.ErrUnknown)
 	if fifth, _ := begun(t, s, "c", "a"); fifth.Fence <= fourth.Fence {
 		t.Errorf("after the end of a session with the fence %d, the next one's is %d", fourth.Fence, fifth.Fence)
@@ -78,7 +78,7 @@ func replaced(t *testing.T, o Options) {
 	want.Owner, want.Fence = "b", second.Fence
 	wantRecord(t, "what was replaced", *was, want)
 
-	_, err = s.Resume(t.Context(), session.Claim{Client: "c", Token: token, Owner: "a", Next: session.NewToken().Hash()})
+	_, err = s.Resume(t.Context(), session.Claim{Client: "c", Token: token, Owner: "a", Salt: session.NewSalt()})
 	wantErr(t, "Resume with the old one's token", err, session.ErrToken)
 	got, err := s.Find(t.Context(), first.ID)
 	wantErr(t, "Find", err, nil)

@@ -19,7 +19,7 @@ func expiry(t *testing.T, o Options) {
 	wantErr(t, "Get", err, session.ErrUnknown)
 	_, err = s.Find(t.Context(), r.ID)
 	wantErr(t, "Find", err, session.ErrUnknown)
-	_, err = s.Resume(t.Context(), session.Claim{Client: "c", Token: token, Owner: "a", Next: session.NewToken().Hash()})
+	_, err = s.Resume(t.Context(), session.Claim{Client: "c", Token: token, Owner: "a", Salt: session.NewSalt()})
 	wantErr(t, "Resume", err, session.ErrUnknown)
 	_, err = s.Adopt(t.Context(), "c", r.ID, "a")
 	wantErr(t, "Adopt", err, session.ErrUnknown)
@@ -57,7 +57,7 @@ func end(t *testing.T, o Options) {
 	wantErr(t, "Get", err, session.ErrUnknown)
 	_, err = s.Find(t.Context(), r.ID)
 	wantErr(t, "Find", err, session.ErrUnknown)
-	_, err = s.Resume(t.Context(), session.Claim{Client: "c", Token: token, Owner: "a", Next: session.NewToken().Hash()})
+	_, err = s.Resume(t.Context(), session.Claim{Client: "c", Token: token, Owner: "a", Salt: session.NewSalt()})
 	wantErr(t, "Resume", err, session.ErrUnknown)
 	listed, err := all(t.Context(), s)
 	wantErr(t, "List", err, nil)
@@ -110,7 +110,7 @@ func canceled(t *testing.T, o Options) {
 	first, token := begun(t, s, "c", "a")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r, err := s.Resume(ctx, session.Claim{Client: "c", Token: token, Owner: "b", Next: session.NewToken().Hash()})
+	r, err := s.Resume(ctx, session.Claim{Client: "c", Token: token, Owner: "b", Salt: session.NewSalt()})
 	if err != nil {
 		r = first
 	}

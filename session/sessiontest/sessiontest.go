@@ -105,14 +105,15 @@ func begun(t *testing.T, s session.Store, name, owner string) (session.Record, s
 // resumed resumes a session; its client has shown that it has the new token.
 func resumed(t *testing.T, s session.Store, name, owner string, token session.Token) (session.Record, session.Token) {
 	t.Helper()
-	next := session.NewToken()
-	r, err := s.Resume(t.Context(), session.Claim{Client: name, Token: token, Owner: owner, Next: next.Hash()})
+	claim := session.Claim{Client: name, Token: token, Owner: owner, Salt: session.NewSalt()}
+	r, err := s.Resume(t.Context(), claim)
 	if err != nil {
 		t.Fatalf("Resume: %v", err)
 	}
 	if err := s.Confirm(t.Context(), name, r.ID, r.Fence); err != nil {
 		t.Fatalf("Confirm: %v", err)
 	}
+	next := claim.Next(&r)
 	r.Before = ""
 	return r, next
 }

@@ -77,11 +77,11 @@ func (s *Store) Resume(ctx context.Context, c session.Claim) (session.Record, er
 		if broken != nil {
 			return nil, nil, broken
 		}
-		before, err := c.Check(r)
+		token, before, err := c.Check(r)
 		if err != nil {
 			return nil, err, nil
 		}
-		r.Token, r.Before, r.Seen = c.Next, before, time.Now().Truncate(time.Millisecond)
+		r.Token, r.Before, r.Seen = token, before, time.Now().Truncate(time.Millisecond)
 		return r, nil, nil
 	}, c.Owner)
 }
@@ -119,7 +119,7 @@ func (s *Store) give(ctx context.Context, choose func(*sqlite.Tx) (*session.Reco
 		}
 		g.Record = *r
 		return g, nil, tx.Exec("UPDATE session SET owner = ?, fence = ?, token = ?, before = ?, seen = ? WHERE id = ?",
-			r.Owner, int64(r.Fence), r.Token[:], hashesOrNull(r.Before), millis(r.Seen), r.ID[:])
+			r.Owner, int64(r.Fence), r.Token[:], beforeOrNull(r.Before), millis(r.Seen), r.ID[:])
 	})
 	if err != nil {
 		return session.Record{}, err

@@ -52,10 +52,10 @@ func TestDiskFull(t *testing.T) {
 		}
 	}
 	resume := func(client string) error {
-		next := session.NewToken()
-		r, err := s.Resume(t.Context(), session.Claim{Client: client, Token: tokens[client], Owner: "b", Next: next.Hash()})
+		claim := session.Claim{Client: client, Token: tokens[client], Owner: "b", Salt: session.NewSalt()}
+		r, err := s.Resume(t.Context(), claim)
 		if err == nil {
-			tokens[client], records[client] = next, r
+			tokens[client], records[client] = claim.Next(&r), r
 		}
 		return err
 	}

@@ -15,7 +15,7 @@ const columns = "client, id, fence, owner, token, before, certificate, since, se
 func values(r *session.Record) ([]driver.Value, error) {
 	attributes, err := attributesOf(r)
 	return []driver.Value{
-		[]byte(r.Client), r.ID[:], int64(r.Fence), r.Owner, r.Token[:], hashesOrNull(r.Before), hashOrNull(&r.Certificate),
+		[]byte(r.Client), r.ID[:], int64(r.Fence), r.Owner, r.Token[:], beforeOrNull(r.Before), hashOrNull(&r.Certificate),
 		millis(r.Since), millis(r.Seen), r.Expiry.Milliseconds(), attributes,
 	}, err
 }
@@ -35,11 +35,11 @@ func hashOrNull(h *session.Hash) driver.Value {
 	return h[:]
 }
 
-func hashesOrNull(h session.Hashes) driver.Value {
-	if h == "" {
+func beforeOrNull(b session.Before) driver.Value {
+	if b == "" {
 		return nil
 	}
-	return []byte(h)
+	return []byte(b)
 }
 
 // row is what a record's columns are scanned into.
@@ -61,7 +61,7 @@ func (r *row) record() (session.Record, error) {
 	}
 	copy(out.ID[:], r.id)
 	copy(out.Token[:], r.token)
-	out.Before = session.Hashes(r.before)
+	out.Before = session.Before(r.before)
 	copy(out.Certificate[:], r.certificate)
 	if r.attributes == nil {
 		return out, nil

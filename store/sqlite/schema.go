@@ -39,7 +39,7 @@ var steps = []string{
 		fence       INTEGER NOT NULL,
 		owner       TEXT    NOT NULL,
 		token       BLOB    NOT NULL,             -- SHA-256
-		before      BLOB,                         -- SHA-256 of the tokens before, one after the other, as long as they are good; else NULL
+		before      BLOB,                         -- SHA-256 of the token before, and the salt that made token of it, as long as that is good; else NULL
 		certificate BLOB,                         -- SHA-256; NULL: none
 		since       INTEGER NOT NULL,             -- ms since 1970
 		seen        INTEGER NOT NULL,             -- the same

@@ -1,4 +1,5 @@
--- What all scripts of sessions begin with. A session is a hash: id (hex), client, owner, fence, token, before, certificate, since, seen, expiry (ms), attributes (JSON).
+-- What all scripts of sessions begin with. A session is a hash: id (hex), client, owner, fence, token, before, certificate, since, seen, expiry (ms), attributes (JSON),
+-- claim (the salt of the last that was good, by which one that is made twice is known).
 -- It is under KEYS[1] if its client may resume it, and under KEYS[2] if it was replaced. A key that is not there has expired, or has ended.
 
 -- find returns the key of the session with an id; under a fence, if there is one.
