@@ -83,6 +83,7 @@ func (r *Redis) Err(err error) error {
 }
 
 // Pipe sends commands in one round trip. Where the URL wants replicas to have what was written, the error says so if they don't: then it was written all the same.
+// That a script must be loaded first comes before, as whoever is told so sends all again.
 // Otherwise the error is that of the first command that has one; each command has its own.
 func (r *Redis) Pipe(ctx context.Context, f func(redis.Pipeliner)) error {
 	p := r.Pipeline()
@@ -94,7 +95,7 @@ func (r *Redis) Pipe(ctx context.Context, f func(redis.Pipeliner)) error {
 		_ = p.Process(ctx, wait)
 	}
 	_, err := p.Exec(ctx)
-	if wait != nil && wait.Err() == nil && wait.Val() < int64(r.replicas) {
+	if wait != nil && wait.Err() == nil && wait.Val() < int64(r.replicas) && !redis.HasErrorPrefix(err, "NOSCRIPT") {
 		return r.Err(fmt.Errorf("%w: %d of %d", ErrReplicas, wait.Val(), r.replicas))
 	}
 	return r.Err(err)

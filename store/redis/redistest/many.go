@@ -40,6 +40,7 @@ func Sentinel(t testing.TB) (url string, master *Server) {
 	t.Helper()
 	master = Start(t)
 	replica := Start(t, "--replicaof", fmt.Sprint("127.0.0.1 ", master.Port))
+	master.Replica = replica
 	until(t, "the replica has no master", func() bool {
 		out, _ := exec.Command("redis-cli", "-p", strconv.Itoa(replica.Port), "info", "replication").Output()
 		return strings.Contains(string(out), "master_link_status:up")
@@ -73,6 +74,23 @@ func until(t testing.TB, what string, holds func() bool) {
 			t.Fatal(what)
 		}
 	}
+}
+
+// CutReplica has the master's replica miss all that is written from now on, and not know of it.
+func (s *Server) CutReplica() {
+	s.t.Helper()
+	s.cli(s.Replica, "config", "set", "masterauth", "no such password") // it does not get in again
+	s.cli(s, "client", "kill", "type", "replica")
+	until(s.t, "the replica is still connected", func() bool { return strings.Contains(s.cli(s, "info", "replication"), "connected_slaves:0") })
+}
+
+func (s *Server) cli(to *Server, args ...string) string {
+	s.t.Helper()
+	out, err := exec.Command("redis-cli", append([]string{"-p", strconv.Itoa(to.Port)}, args...)...).Output()
+	if err != nil {
+		s.t.Fatalf("redis-cli %v: %v", args, err)
+	}
+	return string(out)
 }
 
 // Memory returns how many bytes the server uses.

@@ -21,6 +21,8 @@ type Server struct {
 	Port   int
 	Socket string // a Unix one
 
+	Replica *Server // of a master that Sentinel has started
+
 	t    testing.TB
 	dir  string
 	args []string
