@@ -139,9 +139,9 @@ func TestSendNotAcknowledged(t *testing.T) {
 		return false
 	}}
 	a = publishTo(startGateway(t, deaf), 1)
-	a.timeout = 300 * time.Millisecond
+	a.timeout = 2 * time.Second // in which it connects, too
 	code, err = send(t.Context(), a, std)
-	wantCode(t, code, err, exitNo, "not acknowledged within 300ms")
+	wantCode(t, code, err, exitNo, "not acknowledged within 2s")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	a.timeout = time.Minute

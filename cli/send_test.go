@@ -130,10 +130,10 @@ func TestSendPeers(t *testing.T) {
 			},
 			want: "got alive?\n",
 		},
-		{name: "no answer", peer: silent, timeout: 50 * time.Millisecond, code: exitNo, err: "no answer within 50ms"},
+		{name: "no answer", peer: silent, timeout: time.Second, code: exitNo, err: "no answer within 1s"},
 		{
-			name: "an answer that is not marked as one", peer: say(frame(0x10, 0, "answer")), timeout: 200 * time.Millisecond, code: exitNo,
-			err: "no answer within 200ms (but 1 frame that answered nothing, the last with command 0x10 and flag 0x00; an answer has flag 0x02)",
+			name: "an answer that is not marked as one", peer: say(frame(0x10, 0, "answer")), timeout: 2 * time.Second, code: exitNo,
+			err: "no answer within 2s (but 1 frame that answered nothing, the last with command 0x10 and flag 0x00; an answer has flag 0x02)",
 		},
 		{
 			name: "closed", code: exitNo, err: "no answer: the peer closed the connection (perhaps it speaks TLS there: then add --tls)",
