@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -213,7 +214,8 @@ func TestWithoutGateway(t *testing.T) {
 			w.live.Go(func() {
 				defer nc.Close()
 				defer context.AfterFunc(ctx, func() { _ = nc.Close() })()
-				if err := o.serve(nc, journals[i%2]); !isEnd(err) {
+				// Who is connected and does not get to its HELLO has a machine that is busy, or a network that stalls.
+				if err := o.serve(nc, journals[i%2]); !isEnd(err) && !errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Error(err)
 				}
 			})
@@ -248,7 +250,7 @@ func TestWithoutGateway(t *testing.T) {
 		}
 	}
 	stop()
-	v, took, err := w.settle(20 * time.Second)
+	v, took, err := w.settle(time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

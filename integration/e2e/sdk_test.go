@@ -160,7 +160,7 @@ func TestSDKNothingLost(t *testing.T) {
 			came = append(came, string(m.Payload))
 		}},
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*patience) // of many steps
 	defer cancel()
 	check(t, c.Publish(ctx, 0x20, []byte("message 0"), 2))
 	eventually(t, "it has arrived", func() bool { return len(s.all()) == 1 })
@@ -235,7 +235,7 @@ func TestSDKDurable(t *testing.T) {
 		check(t, err)
 		return q
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*patience) // of many steps
 	defer cancel()
 	var mu sync.Mutex
 	var came []string
@@ -295,7 +295,7 @@ func TestSDKDurable(t *testing.T) {
 func TestSDKTakeover(t *testing.T) {
 	s := newStation(t)
 	gateway := start(t, config(withSessions), places{"backend": s.addr})
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*patience) // of many steps
 	defer cancel()
 	first, _ := runSDK(t, gateway.addr("gateway"), client.Options{Session: &client.SessionOptions{ClientID: "device"}})
 	check(t, first.Publish(ctx, 0x20, []byte("first"), 2))
@@ -315,7 +315,7 @@ func TestSDKTakeover(t *testing.T) {
 func TestSDKDrain(t *testing.T) {
 	s := newStation(t)
 	gateway := start(t, config(withSessions), places{"backend": s.addr})
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*patience) // of many steps
 	defer cancel()
 	// By itself it would not come back before the test is over.
 	c, _ := runSDK(t, gateway.addr("gateway"), client.Options{
