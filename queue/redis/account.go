@@ -25,7 +25,22 @@ type account struct {
 
 	// A call has failed, and perhaps was carried out: the session is to be loaded before the next.
 	unknown bool
-	undo    [2]string // by direction: what came above this id was told to have failed. "": none
+	undo    [2]mark // by direction: what came after it was told to have failed
+}
+
+// mark is how far a box has come, at one moment.
+type mark struct {
+	known bool // else it is none
+	last  uint64
+	seen  uint64
+}
+
+// args are a mark's for load.lua: the highest id, and what was seen; "": it is none.
+func (m mark) args() (last, seen string) {
+	if !m.known {
+		return "", ""
+	}
+	return decimal(m.last), decimal(m.seen)
 }
 
 // keys are those of a session, as the scripts want them.
@@ -51,8 +66,10 @@ type found struct {
 }
 
 // loading sends the script that finds out.
-func (s *Store) loading(ctx context.Context, p goredis.Pipeliner, mode string, id queue.SessionID, fence, undoes uint64, undo [2]string) *goredis.Cmd {
-	return loadScript.EvalSha(ctx, p, s.keys(id), mode, fence, kept.Milliseconds(), undo[0], undo[1], undoes)
+func (s *Store) loading(ctx context.Context, p goredis.Pipeliner, mode string, id queue.SessionID, fence, undoes uint64, undo [2]mark) *goredis.Cmd {
+	lastUp, seenUp := undo[queue.Up].args()
+	lastDown, seenDown := undo[queue.Down].args()
+	return loadScript.EvalSha(ctx, p, s.keys(id), mode, fence, kept.Milliseconds(), lastUp, lastDown, undoes, seenUp, seenDown)
 }
 
 // parseFound reads its answer.

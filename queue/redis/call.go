@@ -12,10 +12,10 @@ type call struct {
 	*account
 	session queue.SessionID
 	now     time.Time
-	before  [2]uint64 // by direction: the highest id, before the call
-	changes []any     // as call.lua wants them: a letter, the direction, and two values each
-	removed [2]bool   // by direction: something was
-	anew    bool      // a message was put anew, and its old id is gone
+	before  [2]mark // by direction, before the call
+	changes []any   // as call.lua wants them: a letter, the direction, and two values each
+	removed [2]bool // by direction: something was
+	anew    bool    // a message was put anew, and its old id is gone
 }
 
 func (c *call) add(x *box, letter string, a, b any) int {
@@ -102,13 +102,13 @@ func (c *call) args() []any {
 }
 
 // failed notes that it is not known whether the call was carried out.
-func (c *call) failed(last [2]uint64) {
+func (c *call) failed(now [2]mark) {
 	c.unknown = true
 	for d := range 2 {
-		c.undo[d] = ""
+		c.undo[d] = mark{}
 		// A message that was put anew has no place to go back to: it stays where it is, if it is.
-		if last[d] > c.before[d] && !c.anew {
-			c.undo[d] = decimal(c.before[d])
+		if now[d].last > c.before[d].last && !c.anew {
+			c.undo[d] = c.before[d]
 		}
 	}
 }

@@ -97,6 +97,41 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
+// TestUnknownSeen: with a message that is undone, its sender's id is: else it would be told, when it comes again, that it is here; and whoever has the session next has no more of
+// it than that.
+func TestUnknownSeen(t *testing.T) {
+	server := redistest.Start(t)
+	s, other := open(t, server.URL+"?timeout=300ms", queue.Bounds{}), open(t, server.URL, queue.Bounds{})
+	id := queue.SessionID{1}
+	for fence, d := range []queue.Direction{queue.Up, queue.Down} {
+		b, fence := queue.Box{Session: id, Direction: d}, uint64(3*fence+1)
+		own(t, s, id, fence)
+		seen := func(n uint64) queue.Op { return queue.Op{Kind: queue.Seen, N: n} }
+		if r := do(s, b, fence, put(1, "first"), seen(71)); r.Err != nil {
+			t.Fatal(r.Err)
+		}
+		goOn := server.Stop()
+		if r := do(s, b, fence, put(2, "lost"), seen(72)); r.Err == nil {
+			t.Fatal("stored by a server that hangs")
+		}
+		goOn()
+		up, down, err := s.Open(ctx, id, fence)
+		for err != nil {
+			up, down, err = s.Open(ctx, id, fence)
+		}
+		if i := [2]queue.Info{up, down}[d]; i.Last != 1 || i.Seen != 71 {
+			t.Errorf("after a batch that failed: %+v", i)
+		}
+		up, down = own(t, other, id, fence+1)
+		if i := [2]queue.Info{up, down}[d]; i.Last != 1 || i.Seen != 71 {
+			t.Errorf("its next owner finds %+v", i)
+		}
+		if got := content(t, other, b); got != "1 first" {
+			t.Errorf("its next owner finds %s", got)
+		}
+	}
+}
+
 // TestUnknownOfAnother: what another owner has put meanwhile is not undone.
 func TestUnknownOfAnother(t *testing.T) {
 	server := redistest.Start(t)

@@ -155,7 +155,7 @@ func (s *Store) owners(g *group) {
 	ctx := context.Background()
 	err := s.pipe(func(p goredis.Pipeliner) {
 		for _, q := range all {
-			var undo [2]string
+			var undo [2]mark
 			undoes := uint64(0)
 			if a := s.accounts[q.id]; a != nil && a.unknown {
 				undo, undoes = a.undo, a.fence
@@ -238,20 +238,21 @@ func (s *Store) decide(g *group) {
 func (s *Store) callOf(g *group, id queue.SessionID, a *account, now time.Time) *call {
 	c := g.calls[id]
 	if c == nil {
-		c = &call{account: a, session: id, now: now, before: s.last(id)}
+		c = &call{account: a, session: id, now: now, before: s.marks(id)}
 		g.calls[id] = c
 		g.order = append(g.order, c)
 	}
 	return c
 }
 
-// last returns the highest ids of a session's boxes.
-func (s *Store) last(id queue.SessionID) (last [2]uint64) {
+// marks returns how far a session's boxes have come.
+func (s *Store) marks(id queue.SessionID) (marks [2]mark) {
 	session := s.ledger.Session(id)
 	for d := range 2 {
-		last[d] = session.Box(queue.Direction(d)).Last
+		b := session.Box(queue.Direction(d))
+		marks[d] = mark{true, b.Last, b.Seen}
 	}
-	return last
+	return marks
 }
 
 // send sends calls that change something, and returns what became of each.
@@ -323,7 +324,7 @@ func (s *Store) settle(g *group, sent map[*call]error) {
 		case errors.Is(err, queue.ErrFenced):
 			s.drop(c.session)
 		default:
-			c.failed(s.last(c.session))
+			c.failed(s.marks(c.session))
 			s.ledger.Remove(c.session)
 		}
 	}

@@ -88,7 +88,7 @@ func (s *Store) Backlog(ctx context.Context, d queue.Direction, f func(queue.Ses
 		looks := make([]*goredis.Cmd, len(ids))
 		err := s.pipe(func(p goredis.Pipeliner) {
 			for i, id := range ids {
-				looks[i] = s.loading(ctx, p, "look", id, 0, 0, [2]string{})
+				looks[i] = s.loading(ctx, p, "look", id, 0, 0, [2]mark{})
 			}
 		})
 		if err != nil {

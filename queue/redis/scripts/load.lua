@@ -1,7 +1,8 @@
 -- What is known of a session's boxes, for who owns them, or is to.
 -- KEYS: the session, and its boxes: up, up aside, down, down aside.
 -- ARGV: "open" to give it to an owner, "load" to go on as its owner, or "look"; the fence; how long the session is kept from now on (ms); and of each direction the highest id
---       that counts, "" if all do: what is above it was put by calls that failed as far as the owner knows, who had this fence.
+--       that counts, "" if all do: what is above it was put by calls that failed as far as the owner knows; the fence that this one had; and of each direction what it had
+--       seen before: with a message that is undone its sender's id is, too, or what comes again would be taken for what is here.
 -- Returns "fenced"; or the number of the last call, of each direction the highest id and what was seen, and of each box ids, headers and sizes.
 local mode, fence = ARGV[1], ARGV[2]
 local m = redis.call('HMGET', KEYS[1], 'fence', 'call', 'gone', 'last0', 'seen0', 'last1', 'seen1')
@@ -27,8 +28,8 @@ if mode ~= 'look' then
 				redis.call('XADD', box, e[1], 'm', e[2][2])
 			end
 			if ttl > 0 and #kept > 0 then redis.call('PEXPIRE', box, ttl) end
-			redis.call('HSET', KEYS[1], 'last' .. d, last)
-			m[4 + 2 * d] = last
+			redis.call('HSET', KEYS[1], 'last' .. d, last, 'seen' .. d, ARGV[7 + d])
+			m[4 + 2 * d], m[5 + 2 * d] = last, ARGV[7 + d]
 		end
 	end
 end
