@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
+	"fmt"
 
 	"github.com/caddy-gopr/caddy-gopr/queue"
 	"github.com/caddy-gopr/caddy-gopr/store/sqlite"
@@ -12,6 +13,9 @@ const (
 	selectBoxes    = "SELECT n, session, direction, fence, last, seen FROM box"
 	selectMessages = "SELECT box, id, state, retries, created, expires, length(payload) FROM message"
 )
+
+// errRow is of a row that nobody here has written.
+var errRow = fmt.Errorf("%w: a box is of no session, or has no direction", sqlite.ErrDamaged)
 
 // querier is a connection to the file, or a transaction.
 type querier func(query string, row func([]driver.Value) error, args ...driver.Value) error
@@ -49,7 +53,7 @@ func (s *Store) know(tx *sqlite.Tx, id queue.SessionID) error {
 	}
 	if err != nil {
 		s.ledger.Remove(id)
-		return err
+		return s.file.Fault(err)
 	}
 	if fence > 0 {
 		owner := s.ledger.Add(id)
@@ -62,11 +66,19 @@ func (s *Store) know(tx *sqlite.Tx, id queue.SessionID) error {
 func (s *Store) loadBoxes(query querier, rows map[int64]*box, text string, args ...driver.Value) error {
 	return query(text, func(row []driver.Value) error {
 		var id queue.SessionID
-		copy(id[:], row[1].([]byte))
+		name, _ := row[1].([]byte)
+		var n [6]int64
+		for i, v := range row {
+			n[i], _ = v.(int64)
+		}
+		d := queue.Direction(n[2])
+		if copy(id[:], name) < len(id) || d > queue.Down {
+			return errRow
+		}
 		owner := s.ledger.Add(id)
-		owner.Fence = max(owner.Fence, uint64(row[3].(int64)))
-		x := owner.Box(queue.Direction(row[2].(int64)))
-		x.Row, x.Last, x.Seen = row[0].(int64), uint64(row[4].(int64)), uint64(row[5].(int64))
+		owner.Fence = max(owner.Fence, uint64(n[3]))
+		x := owner.Box(d)
+		x.Row, x.Last, x.Seen = n[0], uint64(n[4]), uint64(n[5])
 		rows[x.Row] = x
 		return nil
 	}, args...)

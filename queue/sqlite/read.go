@@ -117,7 +117,7 @@ func (s *Store) List(ctx context.Context, f queue.Filter) ([]queue.Entry, error)
 func (s *Store) query(ctx context.Context, f func(*sql.Rows) (more bool, err error), query string, args ...any) error {
 	rows, err := s.file.Read.QueryContext(ctx, query, args...)
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.file.Path(), err)
+		return s.file.Fault(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
@@ -125,7 +125,7 @@ func (s *Store) query(ctx context.Context, f func(*sql.Rows) (more bool, err err
 			return err
 		}
 	}
-	return rows.Err()
+	return s.file.Fault(rows.Err())
 }
 
 // message returns the message of a row, whose other columns go to also.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/session"
@@ -30,7 +29,7 @@ func (s *Store) one(ctx context.Context, condition string, arg []byte) (session.
 		return session.Record{}, session.ErrUnknown
 	}
 	if err != nil {
-		return session.Record{}, fmt.Errorf("%s: %w", s.file.Path(), err)
+		return session.Record{}, s.file.Fault(err)
 	}
 	return r.record()
 }
@@ -41,7 +40,7 @@ func (s *Store) List(ctx context.Context, f func(session.Record) bool) error {
 	for {
 		page, err := s.page(ctx, after)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.file.Path(), err)
+			return s.file.Fault(err)
 		}
 		for _, r := range page {
 			if !f(r) {

@@ -22,8 +22,9 @@ const (
 
 var (
 	// ErrFull says that there is no room on the disk.
-	ErrFull    = errors.New("the disk is full, or the quota is used up: nothing more can be stored until there is room")
-	errDamaged = errors.New("the file is damaged: stop, move it away together with its -wal and -shm, and start with a copy that is good, or with none; " +
+	ErrFull = errors.New("the disk is full, or the quota is used up: nothing more can be stored until there is room")
+	// ErrDamaged says that the file is not as it was written.
+	ErrDamaged = errors.New("the file is damaged: stop, move it away together with its -wal and -shm, and start with a copy that is good, or with none; " +
 		"what can be saved of it, `sqlite3 FILE .recover` saves")
 	errReadOnly = errors.New("the file, or its directory, can't be written")
 	errIO       = errors.New("the disk fails")
@@ -50,7 +51,7 @@ func explain(err error) error {
 		return fmt.Errorf("%w (%w)", ErrFull, err)
 	}
 	for meaning, codes := range map[error][]int{
-		errDamaged: {codeCorrupt, codeNotADB}, errReadOnly: {codeReadOnly, codeCantOpen}, errIO: {codeIO},
+		ErrDamaged: {codeCorrupt, codeNotADB}, errReadOnly: {codeReadOnly, codeCantOpen}, errIO: {codeIO},
 	} {
 		for _, c := range codes {
 			if code(err) == c && !errors.Is(err, ErrFull) && !errors.Is(err, meaning) {

@@ -8,6 +8,7 @@
 //	schema.go     its tables, and how files of older versions become such
 //	writer.go     jobs, and the goroutine that writes them
 //	tx.go         a transaction, and its statements
+//	log.go        damage in the log, of which SQLite says nothing
 //	size.go       how large the file and its log become
 //	errors.go     what an operator is told
 package sqlite
@@ -47,6 +48,7 @@ type File struct {
 	urgent bool // somebody waits for one of them
 	closed bool
 	err    error // of the last transaction
+	broken error // that the file is damaged; from then on nothing is written to it
 }
 
 // files are the open ones by path. Sessions and messages, and the configurations before and after a reload, share one.
@@ -110,6 +112,9 @@ func open(path string) (_ *File, err error) {
 	if f.lock, err = lock(path); err != nil {
 		return nil, err
 	}
+	if err = checkLog(path); err != nil {
+		return nil, err
+	}
 	if f.conn, err = connect(path, "_auto_vacuum=incremental", "_journal_mode=wal", "_synchronous=full", pragma("cache_size", -16<<10), pragma("temp_store", 2),
 		pragma("wal_autocheckpoint", checkpointPages), pragma("journal_size_limit", checkpointPages*pageSize)); err != nil {
 		return nil, err
@@ -120,6 +125,7 @@ func open(path string) (_ *File, err error) {
 	if err := check(f.conn); err != nil {
 		return nil, err
 	}
+	restart(f.conn)
 	if f.Read, err = sql.Open("sqlite", dsn(path, "mode=ro", pragma("query_only", 1))); err != nil {
 		return nil, err
 	}
@@ -163,6 +169,24 @@ func (f *File) disconnect() error {
 	return errors.Join(errs...)
 }
 
+// Fault has an error of SQLite say what it means, and of which file. nil stays nil. One that says that the file is damaged is the end of writing to it: nobody is to be told that
+// something is safe which a copy of the file from before, or what is saved of it, does not have.
+func (f *File) Fault(err error) error {
+	if err == nil {
+		return nil
+	}
+	err = explain(err)
+	if !errors.Is(err, ErrDamaged) {
+		return fmt.Errorf("%s: %w", f.path, err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broken == nil {
+		f.broken = fmt.Errorf("%s: %w", f.path, err)
+	}
+	return f.broken
+}
+
 // Err returns why the last transaction failed; nil: it did not.
 func (f *File) Err() error {
 	f.mu.Lock()
@@ -197,7 +221,7 @@ func check(c driver.Conn) error {
 	defer tx.close()
 	return tx.Query("PRAGMA quick_check(1)", func(row []driver.Value) error {
 		if row[0] != "ok" {
-			return fmt.Errorf("%w: %v", errDamaged, row[0])
+			return fmt.Errorf("%w: %v", ErrDamaged, row[0])
 		}
 		return nil
 	})

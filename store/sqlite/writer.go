@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
@@ -63,9 +62,9 @@ func (f *File) write() {
 		}
 		for len(jobs) > 0 {
 			start := time.Now()
-			n, err := transact(tx, jobs)
+			n, err := f.transact(tx, jobs)
 			if err != nil {
-				err = fmt.Errorf("%s: %w", f.path, explain(err))
+				err = f.Fault(err)
 				for _, j := range jobs[:n] {
 					j.Undone(tx, err)
 				}
@@ -125,12 +124,19 @@ func (f *File) next(maintenance <-chan time.Time, tx *Tx) (jobs []Job, ended boo
 }
 
 // transact writes jobs in one transaction. It returns how many it has come to, and why they have failed.
-func transact(tx *Tx, jobs []Job) (int, error) {
+func (f *File) transact(tx *Tx, jobs []Job) (int, error) {
 	for i, j := range jobs {
 		if err := j.Write(tx); err != nil {
 			tx.rollback()
 			return i + 1, err
 		}
+	}
+	f.mu.Lock()
+	broken := f.broken
+	f.mu.Unlock()
+	if broken != nil {
+		tx.rollback()
+		return len(jobs), broken
 	}
 	if err := tx.commit(); err != nil {
 		tx.rollback()

@@ -1,6 +1,7 @@
-// Package sqlitetest brings the disk of a file into trouble, for tests.
+// Package sqlitetest brings a file and its disk into trouble, for tests.
 //
 //	disk.go    a disk that is full; disk_linux.go, disk_other.go: how there is one
+//	damage.go  a file that is damaged
 package sqlitetest
 
 import (
