@@ -146,6 +146,7 @@ programs() {
 }
 
 # tests runs all tests, those through ./caddy last and alone: nothing else takes their processor.
+# A machine that is busy is slow, and no failure: those take minutes by themselves, so they are given more than Go's ten.
 tests() {
 	race=-race
 	if ! go build -race runtime/cgo 2>/dev/null; then
@@ -155,13 +156,13 @@ tests() {
 	fi
 	programs
 	step 'test: all packages'
-	go test $race -count=1 $(go list ./... | grep -v '/integration')
+	go test $race -count=1 -timeout 30m $(go list ./... | grep -v '/integration')
 	if [ -n "$race" ]; then
 		step 'test: allocations, which the race detector would add to'
 		go test -count=1 -run Alloc ./wire ./transport ./client ./upstream ./handler
 	fi
 	step 'test: end to end, through ./caddy'
-	GOPR_CADDY=$PWD/caddy go test $race -count=1 ./integration/...
+	GOPR_CADDY=$PWD/caddy go test $race -count=1 -timeout 30m ./integration/...
 }
 
 bench() {
