@@ -17,10 +17,10 @@ func (s *Session) Info() Info {
 	defer s.mu.Unlock()
 	i := Info{
 		Client: s.client, ID: s.id, State: s.stands(), Owner: s.v.owner, Fence: s.fence, Since: time.UnixMilli(s.since), Seen: time.UnixMilli(s.seen), Expiry: s.expiry,
-		Remote: s.from.Source, Up: s.up.info.whole(), Down: s.down.info.whole(), Requests: len(s.asks),
+		Up: s.up.info.whole(), Down: s.down.info.whole(), Requests: len(s.asks),
 	}
-	if s.cl == nil {
-		i.Remote = nil
+	if s.cl != nil {
+		i.Remote = s.cl.From().Source
 	}
 	if s.hold != nil {
 		i.Backend = s.hold.backend
@@ -93,7 +93,7 @@ func (v *Service) End(ctx context.Context, id session.ID) error {
 		}
 		s.unlock()
 		if there {
-			return v.erase(ctx, s.records, s.stray, s.client, id, fence)
+			return v.erase(ctx, s.records(), s.stray, s.client, id, fence)
 		}
 	}
 	r, done, err := v.claim(ctx, id)
@@ -156,7 +156,7 @@ func (v *Service) alter(ctx context.Context, b queue.Box, change func(*box) queu
 			return err
 		}
 		defer done()
-		if s, err = v.load(ctx, &r, v.cfg.Sessions, false); err != nil {
+		if s, err = v.load(ctx, &r, shared); err != nil {
 			return err
 		}
 	}
@@ -166,8 +166,7 @@ func (v *Service) alter(ctx context.Context, b queue.Box, change func(*box) queu
 		return session.ErrOwned
 	}
 	s.flow(b.Direction).change(change(&s.flow(b.Direction).box))
-	quiet := make(chan struct{})
-	s.altered = append(s.altered, quiet)
+	quiet := awaited(&s.needRare().altered)
 	s.unlock()
 	select {
 	case <-quiet:

@@ -93,6 +93,7 @@ func (l *lease) isLinked() bool {
 
 // lease is an upstream.Lease.
 type lease struct {
+	from upstream.Client
 	b    *backend
 	peer upstream.LinkPeer
 	more chan struct{}
@@ -115,8 +116,8 @@ type lease struct {
 
 var errLinkCut = errors.New("link cut")
 
-func (b *backend) lease(p upstream.LinkPeer, _ upstream.Client) (upstream.Lease, func(), error) {
-	l := &lease{b: b, peer: p, more: make(chan struct{}, 1), stop: make(chan struct{})}
+func (b *backend) lease(p upstream.LinkPeer, c upstream.Client) (upstream.Lease, func(), error) {
+	l := &lease{b: b, from: c, peer: p, more: make(chan struct{}, 1), stop: make(chan struct{})}
 	b.mu.Lock()
 	b.leases = append(b.leases, l)
 	b.mu.Unlock()

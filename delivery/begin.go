@@ -10,16 +10,17 @@ import (
 
 // begin has a store make a session, and says which: that of this gateway's own where the other can't be asked. The new session replaces the one that the client had when it was
 // asked whether it is there, and no other: a HELLO may have been stuck for long on its way to the store, and its client have a session over another connection.
-func (v *Service) begin(ctx context.Context, h *Hello, rec session.Record) (_ session.Store, stored session.Record, replaced *session.Record, _ error) {
-	away, records := h.away, v.cfg.Sessions
+func (v *Service) begin(ctx context.Context, h *Hello, rec session.Record) (where place, stored session.Record, replaced *session.Record, _ error) {
+	away := h.away
 	if away != nil {
-		records = v.cfg.Local // a store that is there again may have the very session that the client has come for
+		where = local // a store that is there again may have the very session that the client has come for
 	}
 	for changed := false; ; {
+		records := v.records(where)
 		over, err := records.Get(ctx, h.Client)
 		if err == nil {
 			if refusal := v.present(ctx, h, &over, changed); refusal != nil {
-				return nil, rec, nil, refusal
+				return where, rec, nil, refusal
 			}
 		} else if errors.Is(err, session.ErrUnknown) {
 			err = nil
@@ -27,20 +28,20 @@ func (v *Service) begin(ctx context.Context, h *Hello, rec session.Record) (_ se
 		if err == nil {
 			stored, replaced, err = records.Begin(ctx, rec, over)
 		}
-		if records == v.cfg.Sessions {
+		if where == shared {
 			v.heard(sessionStore, err)
 		}
 		switch {
 		case err == nil:
-			return records, stored, replaced, nil
+			return where, stored, replaced, nil
 		case errors.Is(err, session.ErrChanged):
 			changed = true
-		case !known(err) && records == v.cfg.Sessions && v.cfg.Local != nil:
-			away, records = err, v.cfg.Local
+		case !known(err) && where == shared && v.cfg.Local != nil:
+			away, where = err, local
 		case away != nil:
-			return nil, rec, nil, v.unavailable(ctx, h, away)
+			return where, rec, nil, v.unavailable(ctx, h, away)
 		default:
-			return nil, rec, nil, v.unavailable(ctx, h, err)
+			return where, rec, nil, v.unavailable(ctx, h, err)
 		}
 	}
 }

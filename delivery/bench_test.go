@@ -58,6 +58,8 @@ func (c *ackClient) Resume() {
 
 func (c *ackClient) End(error) {}
 
+func (c *ackClient) From() (none upstream.Client) { return none }
+
 // BenchmarkUplink is a message of QoS 1 from a client to a plain backend: taken, stored, acknowledged, sent, proved, removed. Beside it stands queuetest.Benchmark, which is what
 // the store alone can do.
 func BenchmarkUplink(b *testing.B) {

@@ -153,7 +153,7 @@ func (s *Session) commit(d queue.Direction) {
 	if b.next == nil || b.busy != nil || s.frozen || s.broken {
 		return
 	}
-	if d == queue.Down && s.refusedAt != 0 && !b.next.makesRoom() {
+	if d == queue.Down && s.peekRare().refusedAt != 0 && !b.next.makesRoom() {
 		return
 	}
 	b.busy, b.next = b.next, nil
@@ -235,7 +235,7 @@ func (s *Session) judge(asked bool) {
 	s.v.crew.do(func() {
 		ctx, cancel := s.v.storeContext()
 		defer cancel()
-		rec, err := s.records.Find(ctx, s.id)
+		rec, err := s.records().Find(ctx, s.id)
 		s.v.heard(sessionStore, err)
 		s.mu.Lock()
 		defer s.unlock()
@@ -269,13 +269,14 @@ func (s *Session) took(b *batch, r queue.Result) {
 // breaks has the session ask the store, after a while, what it knows. s.mu is held.
 func (s *Session) breaks() {
 	s.broken = true
-	s.wait = pause(s.wait)
-	s.mendAt = s.v.now() + moment(s.wait)
+	r := s.needRare()
+	r.wait = pause(r.wait)
+	r.mendAt = s.v.now() + moment(r.wait)
 }
 
 // mend asks the store what it knows, after a batch has failed: which may have been carried out all the same. s.mu is held.
 func (s *Session) mend() {
-	s.mendAt = 0
+	s.needRare().mendAt = 0
 	s.v.crew.do(func() {
 		ctx, cancel := s.v.storeContext()
 		defer cancel()
@@ -304,7 +305,10 @@ func (s *Session) mend() {
 
 // reconcile goes on with what the store knows. fresh: the client comes over another connection, over which it repeats what is not stored. s.mu is held.
 func (s *Session) reconcile(up, down queue.Info, fresh bool) {
-	s.broken, s.wait, s.mendAt = false, 0, 0
+	s.broken = false
+	if r := s.rare; r != nil {
+		r.wait, r.mendAt = 0, 0
+	}
 	s.settle(&s.up.box, up, fresh)
 	s.settle(&s.down.box, down, false)
 }

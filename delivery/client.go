@@ -21,6 +21,9 @@ func (s *Session) Attach(c Client, w *Welcome) bool {
 	s.cl, s.caps, s.window, s.clientFull, s.clientHeld = c, w.Granted, w.window, false, false
 	s.in = qos.NewReceiver(s.up.info.Last)
 	s.parkAt, s.shy, s.heard = 0, true, false
+	if r := s.rare; r != nil {
+		r.from = nil // c knows
+	}
 	s.touchAt = s.v.now() + moment(s.touchEvery())
 	if s.caps&wire.CapQoS != 0 {
 		s.down.begin(w.window)

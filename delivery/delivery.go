@@ -8,6 +8,7 @@
 //	hello.go     how a client gets its session: a new one, or its own from wherever it is; hello_log.go, what is said of it
 //	begin.go     a new one, in place of the one that the client is known to have
 //	session.go   a session: its state, its lock, and what follows from whatever it is told
+//	rare.go      what a session has only when something is amiss
 //	client.go    its client's side: what that sends
 //	link.go      its backend's side: leases and their links
 //	uplink.go    messages to a plain backend, and the barriers that prove them
@@ -110,7 +111,7 @@ type Welcome struct {
 	Heartbeat time.Duration // as the frame says
 	Idle      time.Duration
 
-	turn   uint64 // which of the session's connections it is for
+	turn   uint32 // which of the session's connections it is for
 	fence  uint64 // of the session then
 	window uint16
 }
@@ -122,6 +123,8 @@ type Client interface {
 	Write(frames []byte, n int) (full bool)
 	// Resume goes on reading after Session.Flush returned full. It may come once too often.
 	Resume()
+	// From says who the client is to backends. It is asked when a lease is taken, and made anew each time: an idle connection keeps its addresses in less memory.
+	From() upstream.Client
 	// End ends the connection: err is one of this package's, or a *Violation. It is called once at the most, and the session calls nothing after it.
 	End(err error)
 }

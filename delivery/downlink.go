@@ -119,7 +119,7 @@ func (s *Session) tookDown(b *batch, r queue.Result, last uint64) {
 	}
 	s.v.count.taken[queue.Down].Add(uint64(r.Stored))
 	if r.Stored < len(b.owed) {
-		s.refusedAt = s.v.now() + moment(refusedFor)
+		s.needRare().refusedAt = s.v.now() + moment(refusedFor)
 		s.down.takeBack(b, r.Stored)
 	}
 }

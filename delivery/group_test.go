@@ -128,6 +128,8 @@ func (p *patient) Resume() {
 	p.wake()
 }
 
+func (p *patient) From() (none upstream.Client) { return none }
+
 func (p *patient) End(err error) {
 	p.mu.Lock()
 	p.ended = err

@@ -132,6 +132,12 @@ func (d *device) Resume() {
 	d.resumed++
 }
 
+func (d *device) From() upstream.Client { return upstream.Client{Source: d} }
+
+// Network and String make the device its own address.
+func (d *device) Network() string { return "device" }
+func (d *device) String() string  { return "device" }
+
 func (d *device) End(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -160,7 +166,7 @@ func (w *world) hello(client string, before *device) *device {
 func (w *world) try(client string, before *device) (*device, error) {
 	w.t.Helper()
 	d := &device{w: w}
-	h := Hello{Client: client, Wanted: capabilities, Expiry: time.Hour}
+	h := Hello{Client: client, Wanted: capabilities, Expiry: time.Hour, From: d.From()}
 	if before != nil {
 		h.Token = before.hello.Token
 	}

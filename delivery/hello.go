@@ -66,12 +66,12 @@ func (v *Service) resumed(ctx context.Context, h *Hello) (_ *Session, next sessi
 		return nil, next, nil
 	}
 	claim := session.Claim{Client: h.Client, Token: token, Certificate: h.Certificate, Owner: v.owner, Salt: session.NewSalt()}
-	records := v.cfg.Sessions
-	rec, err := records.Resume(ctx, claim)
+	where := shared
+	rec, err := v.cfg.Sessions.Resume(ctx, claim)
 	v.heard(sessionStore, err)
 	if err != nil && v.cfg.Local != nil {
-		if local, localErr := v.cfg.Local.Resume(ctx, claim); localErr == nil {
-			rec, err, records = local, nil, v.cfg.Local
+		if own, ownErr := v.cfg.Local.Resume(ctx, claim); ownErr == nil {
+			rec, err, where = own, nil, local
 		} else if !known(err) {
 			v.unsure(h, err) // a session of this gateway's own is better than none
 			return nil, next, nil
@@ -91,7 +91,7 @@ func (v *Service) resumed(ctx context.Context, h *Hello) (_ *Session, next sessi
 		return nil, next, v.unavailable(ctx, h, err)
 	}
 	ended := v.ended(rec.ID)
-	s, err := v.have(ctx, &rec, records)
+	s, err := v.have(ctx, &rec, where)
 	if err != nil {
 		return nil, next, v.unavailable(ctx, h, err)
 	}
@@ -142,15 +142,15 @@ func (v *Service) begun(ctx context.Context, h *Hello, next session.Token) (*Ses
 		Client: h.Client, ID: session.NewID(), Owner: v.owner, Token: next.Hash(), Certificate: h.Certificate,
 		Since: now, Seen: now, Expiry: max(min(h.Expiry, v.set().Expiry), leastKept),
 	}
-	records, stored, replaced, err := v.begin(ctx, h, rec)
+	where, stored, replaced, err := v.begin(ctx, h, rec)
 	if err != nil {
 		return nil, err
 	}
 	if replaced != nil {
 		v.left(h, replaced, &stored)
-		v.replaced(ctx, replaced, records)
+		v.replaced(ctx, replaced, where)
 	}
-	s, err := v.have(ctx, &stored, records)
+	s, err := v.have(ctx, &stored, where)
 	if err != nil {
 		return nil, v.unavailable(ctx, h, err)
 	}
@@ -158,8 +158,8 @@ func (v *Service) begun(ctx context.Context, h *Hello, next session.Token) (*Ses
 }
 
 // replaced delivers what a session has taken whose client has another now, and ends it.
-func (v *Service) replaced(ctx context.Context, rec *session.Record, records session.Store) {
-	s, err := v.have(ctx, rec, records)
+func (v *Service) replaced(ctx context.Context, rec *session.Record, where place) {
+	s, err := v.have(ctx, rec, where)
 	if err != nil { // the next sweep finds it, if it has anything to deliver
 		v.cfg.Logger.Warn("a session that its client has left could not be opened", "client", rec.Client, "error", err)
 		return
@@ -173,25 +173,42 @@ func (v *Service) replaced(ctx context.Context, rec *session.Record, records ses
 
 // have returns the session of a record that is ours now. One that the service has changes hands: its client ends, and what that sent and was not stored is forgotten, since it
 // is sent again; then the queue gets the new fence.
-func (v *Service) have(ctx context.Context, rec *session.Record, records session.Store) (*Session, error) {
+func (v *Service) have(ctx context.Context, rec *session.Record, where place) (*Session, error) {
 	if s := v.find(rec.ID); s != nil {
 		ok, err := s.change(ctx, rec.Fence)
 		if ok || err != nil {
 			return s, err
 		}
 	}
-	return v.load(ctx, rec, records, false)
+	return v.load(ctx, rec, where)
+}
+
+// place is where a session's record is.
+type place uint8
+
+const (
+	shared  place = iota // in Config.Sessions
+	local                // in Config.Local
+	nowhere              // there is none
+)
+
+// records is the store there.
+func (v *Service) records(p place) session.Store {
+	if p == local {
+		return v.cfg.Local
+	}
+	return v.cfg.Sessions
 }
 
 // load makes a session of what the stores know. One that nobody waits for leaves when it has nothing to deliver.
-func (v *Service) load(ctx context.Context, rec *session.Record, records session.Store, stray bool) (*Session, error) {
+func (v *Service) load(ctx context.Context, rec *session.Record, where place) (*Session, error) {
 	up, down, err := v.cfg.Queue.Open(ctx, queue.SessionID(rec.ID), rec.Fence)
 	v.heard(queueStore, err)
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{v: v, records: records, client: rec.Client, id: rec.ID, since: rec.Since.UnixMilli(), fence: rec.Fence, seen: rec.Seen.UnixMilli(), expiry: rec.Expiry}
-	s.stray = stray
+	s := &Session{v: v, client: rec.Client, id: rec.ID, since: rec.Since.UnixMilli(), fence: rec.Fence, seen: rec.Seen.UnixMilli(), expiry: rec.Expiry}
+	s.local, s.stray = where == local, where == nowhere
 	s.up.open(up)
 	s.down.open(down)
 	s.parkAt = v.now() + moment(attachWithin)
@@ -224,8 +241,7 @@ func (s *Session) change(ctx context.Context, fence uint64) (ok bool, err error)
 	}
 	s.frozen = true
 	s.up.withdraw()
-	quiet := make(chan struct{})
-	s.quiet = append(s.quiet, quiet)
+	quiet := awaited(&s.needRare().quiet)
 	s.unlock()
 	select {
 	case <-quiet:
@@ -290,7 +306,8 @@ func (v *Service) welcome(ctx context.Context, s *Session, h *Hello, next sessio
 		return nil, v.unavailable(ctx, h, ErrTaken)
 	}
 	s.turn++
-	s.from = h.From
+	from := h.From
+	s.needRare().from = &from
 	s.orphan, s.ending = false, false
 	s.expiry = min(h.Expiry, set.Expiry).Truncate(time.Second)
 	s.park(attachWithin)

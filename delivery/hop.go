@@ -25,7 +25,7 @@ func (s *Session) greet() {
 		s.hop = &hop{in: qos.NewReceiver(s.down.info.Seen)}
 	}
 	s.hop.welcome = false
-	s.helloAt = s.v.now() + moment(helloWait)
+	s.needRare().helloAt = s.v.now() + moment(helloWait)
 	o := out(&s.toLink)
 	b, err := wire.AppendHello(o.b, &wire.Hello{
 		Capabilities: wire.CapQoS | wire.CapResume | wire.CapPong,
@@ -81,7 +81,8 @@ func (s *Session) takeHop(f *wire.Frame) {
 
 // welcomed goes on after what the backend has of the session's messages. s.mu is held.
 func (s *Session) welcomed(w wire.Welcome) {
-	s.hop.welcome, s.helloAt = true, 0
+	s.hop.welcome = true
+	s.answered()
 	after := s.proved
 	switch has, above, ok := qos.Expand(s.up.info.Last, w.LastID); {
 	case ok && above:

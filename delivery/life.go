@@ -19,6 +19,14 @@ const (
 	touchAgain = 5 * time.Second
 )
 
+// records is the store that has the session's record; where there is none, the one that would.
+func (s *Session) records() session.Store {
+	if s.local {
+		return s.v.records(local)
+	}
+	return s.v.records(shared)
+}
+
 // kept is how long the record is to last after the client was last seen.
 func (s *Session) kept() time.Duration {
 	if s.cl != nil || !s.up.empty() {
@@ -32,7 +40,9 @@ func (s *Session) touchEvery() time.Duration { return s.kept() / 3 }
 
 // detach notes that the client is away. s.mu is held.
 func (s *Session) detach() {
+	from := s.cl.From()
 	s.cl, s.clientFull, s.clientHeld = nil, false, false
+	s.needRare().from = &from
 	s.down.stop()
 	giveBack(&s.toClient)
 	for i := range s.asks {
@@ -128,14 +138,16 @@ func (s *Session) leave() {
 	s.down.stop()
 	s.up.stop()
 	giveBack(&s.loose)
-	release(&s.quiet)
-	release(&s.altered)
+	if r := s.rare; r != nil {
+		release(&r.quiet)
+		release(&r.altered)
+	}
 	s.v.alarms.drop(s)
 	if s.ending { // it stays in sight until it is erased: see ended
 		s.v.crew.do(s.erase)
 		return
 	}
-	s.later(func() { s.v.remove(s) })
+	s.removes = true
 }
 
 // ended says whether a session of this service's has ended, though the store may not know it yet.
@@ -157,7 +169,7 @@ func (s *Session) erase() {
 		defer done()
 	}
 	defer s.v.remove(s)
-	if err := s.v.erase(ctx, s.records, s.stray, s.client, s.id, s.fence); err != nil && !errors.Is(err, session.ErrFenced) && !errors.Is(err, queue.ErrFenced) {
+	if err := s.v.erase(ctx, s.records(), s.stray, s.client, s.id, s.fence); err != nil && !errors.Is(err, session.ErrFenced) && !errors.Is(err, queue.ErrFenced) {
 		s.v.cfg.Logger.Warn("a session that has ended could not be forgotten, and stays until it expires", "client", s.client, "error", err)
 	}
 }
@@ -194,7 +206,7 @@ func (s *Session) touch() {
 	s.v.crew.do(func() {
 		ctx, cancel := s.v.storeContext()
 		defer cancel()
-		s.told(fence, s.records.Touch(ctx, s.client, s.id, fence, seen, kept))
+		s.told(fence, s.records().Touch(ctx, s.client, s.id, fence, seen, kept))
 	})
 }
 
@@ -205,10 +217,10 @@ func (s *Session) confirm() {
 	s.v.crew.do(func() {
 		ctx, cancel := s.v.storeContext()
 		defer cancel()
-		err := s.records.Confirm(ctx, s.client, s.id, fence)
+		err := s.records().Confirm(ctx, s.client, s.id, fence)
 		s.v.cfg.Logger.Debug("token confirmed", "client", s.client, "session", name(s.id), "fence", fence, "error", err)
 		if err == nil {
-			err = s.records.Touch(ctx, s.client, s.id, fence, seen, kept)
+			err = s.records().Touch(ctx, s.client, s.id, fence, seen, kept)
 		} else if !errors.Is(err, session.ErrFenced) && !errors.Is(err, session.ErrUnknown) {
 			s.mu.Lock()
 			s.shy = s.fence == fence // the next piece tries again
@@ -228,7 +240,7 @@ func (s *Session) told(fence uint64, err error) {
 	if errors.Is(err, session.ErrFenced) {
 		ctx, cancel := s.v.storeContext()
 		defer cancel()
-		rec, err := s.records.Find(ctx, s.id)
+		rec, err := s.records().Find(ctx, s.id)
 		switch {
 		case errors.Is(err, session.ErrUnknown):
 			cause = ErrExpired

@@ -40,12 +40,12 @@ func (s *Session) wantsLease() bool {
 
 // seekLease takes a lease where there is need of one.
 func (s *Session) seekLease(now moment) {
-	if s.hold != nil || !s.wantsLease() || s.leaseAt > now || s.frozen {
+	if s.hold != nil || !s.wantsLease() || s.peekRare().leaseAt > now || s.frozen {
 		return
 	}
 	h := &hold{s: s}
 	s.hold = h
-	from := s.from
+	from := s.from()
 	s.v.leases.do(func() {
 		lease, release, err := s.v.cfg.Lease(h, from)
 		s.mu.Lock()
@@ -68,8 +68,9 @@ func (s *Session) seekLease(now moment) {
 
 // restLease has the next lease wait, longer each time.
 func (s *Session) restLease() {
-	s.leaseWait = pause(s.leaseWait)
-	s.leaseAt = s.v.now() + moment(s.leaseWait)
+	r := s.needRare()
+	r.leaseWait = pause(r.leaseWait)
+	r.leaseAt = s.v.now() + moment(r.leaseWait)
 }
 
 // pause is how long to wait after a failure, given how long that was the last time.
@@ -99,7 +100,7 @@ func (s *Session) dropLease(why string, wait time.Duration) {
 	s.v.warn("a session leaves its backend", "client", s.client, "backend", s.hold.backend, "reason", why)
 	s.giveLease()
 	s.restLease()
-	s.leaseAt += moment(wait)
+	s.needRare().leaseAt += moment(wait)
 }
 
 // Linked implements upstream.LinkPeer.
@@ -111,7 +112,10 @@ func (h *hold) Linked(lease upstream.Lease, backend string) {
 		return
 	}
 	h.lease, h.backend, h.linked = lease, backend, true
-	s.linkFull, s.backendHeld, s.leaseWait = false, false, 0
+	s.linkFull, s.backendHeld = false, false
+	if r := s.rare; r != nil {
+		r.leaseWait, r.leaseAt = 0, 0
+	}
 	if s.v.set().Extended {
 		s.greet()
 		return
@@ -165,7 +169,8 @@ func (s *Session) unlink() {
 		return
 	}
 	s.hold.linked, s.hold.backend = false, ""
-	s.linkFull, s.backendHeld, s.helloAt = false, false, 0
+	s.linkFull, s.backendHeld = false, false
+	s.answered()
 	giveBack(&s.toLink)
 	if s.proof != nil {
 		s.proof = nil

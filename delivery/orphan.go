@@ -73,7 +73,7 @@ func (v *Service) adopt(ctx context.Context, id session.ID) error {
 	if err != nil {
 		return err
 	}
-	s, err := v.load(ctx, &rec, v.cfg.Sessions, false)
+	s, err := v.load(ctx, &rec, shared)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (v *Service) adoptStray(ctx context.Context, id session.ID) error {
 	if v.find(id) != nil {
 		return nil
 	}
-	s, err := v.load(ctx, &session.Record{ID: id, Fence: strayFence}, v.cfg.Sessions, true)
+	s, err := v.load(ctx, &session.Record{ID: id, Fence: strayFence}, nowhere)
 	if err != nil {
 		return err
 	}

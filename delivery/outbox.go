@@ -108,7 +108,7 @@ func (o *outbox) took(list []queue.Message, upTo uint64) {
 // readBack reads messages of a box back from the store, where they are short and can be sent. s.mu is held.
 func (s *Session) readBack(d queue.Direction, now moment) {
 	f := s.flow(d)
-	if !f.short(f.info.Last) || s.readAt > now || !s.sends(d) {
+	if !f.short(f.info.Last) || s.peekRare().readAt > now || !s.sends(d) {
 		return
 	}
 	f.reading = true
@@ -124,7 +124,7 @@ func (s *Session) readBack(d queue.Direction, now moment) {
 		case s.gone || f.epoch != epoch:
 		case err != nil:
 			f.reading = false
-			s.readAt = s.v.now() + moment(readAgain)
+			s.needRare().readAt = s.v.now() + moment(readAgain)
 		default:
 			f.took(list, upTo)
 			if d == queue.Up && len(list) == 0 && s.clear() {

@@ -129,7 +129,9 @@ func (v *Service) Renew() {
 	for _, s := range v.all() {
 		s.mu.Lock()
 		s.giveLease()
-		s.leaseAt = 0
+		if r := s.rare; r != nil {
+			r.leaseAt = 0
+		}
 		s.unlock()
 	}
 }
@@ -282,16 +284,15 @@ func (v *Service) Close() error {
 func (s *Session) shut() <-chan struct{} {
 	s.mu.Lock()
 	defer s.unlock()
-	quiet := make(chan struct{})
 	if s.gone {
+		quiet := make(chan struct{})
 		close(quiet)
 		return quiet
 	}
 	s.closing = true
 	s.endClient(ErrClosed)
 	s.giveLease()
-	s.quiet = append(s.quiet, quiet)
-	return quiet
+	return awaited(&s.needRare().quiet)
 }
 
 // sweepEvery is how often what other gateways have left behind is looked for.

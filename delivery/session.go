@@ -7,7 +7,6 @@ import (
 	"github.com/caddy-gopr/caddy-gopr/qos"
 	"github.com/caddy-gopr/caddy-gopr/queue"
 	"github.com/caddy-gopr/caddy-gopr/session"
-	"github.com/caddy-gopr/caddy-gopr/upstream"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
@@ -17,66 +16,57 @@ import (
 // lock is held while client and lease are written to, so that what goes over a connection is in order; neither may call back before it has returned. It is taken before the
 // locks of the alarms, the crew and the stores, and never together with the service's or another session's.
 type Session struct {
-	v       *Service
-	records session.Store // that has its record
-	client  string
-	id      session.ID
-	since   int64 // milliseconds since 1970, as seen
-	alarm   alarm // guarded by the service's alarms
+	v      *Service
+	client string
+	id     session.ID
+	since  int64 // milliseconds since 1970, as seen
+	alarm  alarm // guarded by the service's alarms
 
 	mu     sync.Mutex // guards all below
 	fence  uint64
-	turn   uint64 // which HELLO it was given to last
-	seen   int64  // when its client was last known to be there
+	seen   int64 // when its client was last known to be there
 	expiry time.Duration
 	life
 
-	cl         Client          // nil: it is away
-	clientFull bool            // it does not take more
-	clientHeld bool            // it is not read from
-	caps       wire.Capability // its own
-	window     uint16          // how many messages it may have in flight
-	in         qos.Receiver    // of what it sends
-	from       upstream.Client // who it is to backends
-	asks       []ask           // its requests that the backend has not answered, in order
+	cl          Client          // nil: it is away
+	clientFull  bool            // it does not take more
+	clientHeld  bool            // it is not read from
+	linkFull    bool            // the backend does not take more
+	backendHeld bool            // the backend is not read from
+	caps        wire.Capability // the client's own
+	window      uint16          // how many messages the client may have in flight
+	in          qos.Receiver    // of what the client sends
+	asks        []ask           // its requests that the backend has not answered, in order
 
-	hold        *hold     // its lease; nil: it has none
-	linkFull    bool      // the backend does not take more
-	backendHeld bool      // the backend is not read from
-	loose       *outgoing // frames of QoS 0 that wait for a link
-	proof       *proof    // what the backend has not proved to have; nil: nothing
-	proved      uint64    // the highest id that it has
-	hop         *hop      // of a backend that speaks the extended protocol; nil: it does not
+	hold   *hold     // its lease; nil: it has none
+	loose  *outgoing // frames of QoS 0 that wait for a link
+	proof  *proof    // what the backend has not proved to have; nil: nothing
+	proved uint64    // the highest id that it has
+	hop    *hop      // of a backend that speaks the extended protocol; nil: it does not
 
 	up, down         flow
 	toClient, toLink *outgoing
-	after            []func() // to be done when the lock is given up
 }
 
 // life is how a session stands.
 type life struct {
-	orphan  bool            // no client can come back to it: it lives as long as it has something to deliver
-	stray   bool            // there is no record of it
-	ending  bool            // its record is to end when it leaves
-	gone    bool            // it has left: whoever has found it looks for another
-	frozen  bool            // it is changing hands: nothing is stored meanwhile
-	broken  bool            // the store has failed, and is to be asked what it knows
-	shy     bool            // its client has not shown yet that it has its token
-	heard   bool            // a frame has come over the client's connection
-	closing bool            // the service ends
-	quiet   []chan struct{} // closed when no batch is with the store, nor is to be while it is frozen or the store fails
-	altered []chan struct{} // closed when all changes are safe, or the session has left
-	lost    bool            // it has left with changes that are not stored
+	local   bool   // its record is in Config.Local. It does not change, and needs no lock
+	stray   bool   // there is no record of it
+	orphan  bool   // no client can come back to it: it lives as long as it has something to deliver
+	ending  bool   // its record is to end when it leaves
+	gone    bool   // it has left: whoever has found it looks for another
+	lost    bool   // it has left with changes that are not stored
+	removes bool   // it has left, and the service is to forget it when the lock is given up
+	frozen  bool   // it is changing hands: nothing is stored meanwhile
+	broken  bool   // the store has failed, and is to be asked what it knows
+	shy     bool   // its client has not shown yet that it has its token
+	heard   bool   // a frame has come over the client's connection
+	closing bool   // the service ends
+	turn    uint32 // which HELLO it was given to last
 
-	wait      time.Duration // before the store is asked, the last time
-	leaseWait time.Duration // before a lease is taken, the last time
-	mendAt    moment        // when the store is asked what it knows
-	parkAt    moment        // when the link of a client that is away is given up
-	touchAt   moment        // when the record is told that the client is there
-	leaseAt   moment        // when a lease is taken, not before
-	refusedAt moment        // when what the store had no room for is tried again
-	readAt    moment        // when the store is read, not before
-	helloAt   moment        // when a backend that has not said WELCOME is given up
+	parkAt  moment // when the link of a client that is away is given up
+	touchAt moment // when the record is told that the client is there
+	rare    *rare  // nil: there is nothing of the kind
 }
 
 // ID names the session.
@@ -94,16 +84,13 @@ func (s *Session) unlock() {
 	if !s.gone {
 		s.step()
 	}
-	after := s.after
-	s.after = nil
+	removes := s.removes
+	s.removes = false
 	s.mu.Unlock()
-	for _, f := range after {
-		f()
+	if removes {
+		s.v.remove(s)
 	}
 }
-
-// later has something done without the lock.
-func (s *Session) later(f func()) { s.after = append(s.after, f) }
 
 // step sends what can be sent, stores what is to be stored, and reads back what is short.
 func (s *Session) step() {
@@ -127,6 +114,7 @@ func (s *Session) step() {
 		s.leave()
 		return
 	}
+	s.dropRare()
 	s.v.alarms.set(s, s.next())
 }
 
@@ -135,20 +123,16 @@ func (s *Session) calm() {
 	if !s.up.quiet() || !s.down.quiet() {
 		return
 	}
-	all := s.up.next == nil && s.up.busy == nil && s.down.busy == nil && (s.down.next == nil || s.refusedAt != 0)
+	all := s.up.next == nil && s.up.busy == nil && s.down.busy == nil && (s.down.next == nil || s.peekRare().refusedAt != 0)
+	if s.rare == nil {
+		return
+	}
 	if all || s.frozen || s.closing && s.broken {
-		release(&s.quiet)
+		release(&s.rare.quiet)
 	}
 	if all {
-		release(&s.altered)
+		release(&s.rare.altered)
 	}
-}
-
-func release(waiting *[]chan struct{}) {
-	for _, c := range *waiting {
-		close(c)
-	}
-	*waiting = nil
 }
 
 // flush writes what was gathered for the client and for the backend.
@@ -212,11 +196,13 @@ const backpressureAt = 0.75
 
 // next is the moment at which something is to be done that nobody tells of.
 func (s *Session) next() moment {
-	at := earlier(s.mendAt, earlier(s.parkAt, s.touchAt))
-	at = earlier(at, earlier(s.refusedAt, s.readAt))
-	at = earlier(at, s.helloAt)
-	if s.hold == nil && s.wantsLease() {
-		at = earlier(at, s.leaseAt)
+	at := earlier(s.parkAt, s.touchAt)
+	if r := s.rare; r != nil {
+		at = earlier(at, earlier(r.mendAt, r.helloAt))
+		at = earlier(at, earlier(r.refusedAt, r.readAt))
+		if s.hold == nil && s.wantsLease() {
+			at = earlier(at, r.leaseAt)
+		}
 	}
 	if s.cl != nil && !s.clientFull {
 		at = earlier(at, s.v.moment(s.down.deadline()))
@@ -235,10 +221,6 @@ func (s *Session) wake() {
 		return
 	}
 	now := s.v.now()
-	if s.mendAt.over(now) {
-		s.mendAt = 0
-		s.mend()
-	}
 	if s.parkAt.over(now) {
 		s.parkAt = 0
 		s.unpark()
@@ -247,14 +229,21 @@ func (s *Session) wake() {
 		s.touchAt = 0
 		s.touch()
 	}
-	if s.refusedAt.over(now) {
-		s.refusedAt = 0
+	r := s.rare
+	if r == nil {
+		return
 	}
-	if s.readAt.over(now) {
-		s.readAt = 0
+	if r.mendAt.over(now) {
+		s.mend()
 	}
-	if s.helloAt.over(now) {
-		s.helloAt = 0
+	if r.refusedAt.over(now) {
+		r.refusedAt = 0
+	}
+	if r.readAt.over(now) {
+		r.readAt = 0
+	}
+	if r.helloAt.over(now) {
+		r.helloAt = 0
 		s.dropLease("the backend has not answered HELLO", 0)
 	}
 }

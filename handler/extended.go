@@ -9,6 +9,7 @@ import (
 	"github.com/caddy-gopr/caddy-gopr/delivery"
 	"github.com/caddy-gopr/caddy-gopr/gateway"
 	"github.com/caddy-gopr/caddy-gopr/session"
+	"github.com/caddy-gopr/caddy-gopr/upstream"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
@@ -64,6 +65,9 @@ func (e *extended) Resume() {
 		e.c.t.Resume()
 	}
 }
+
+// From implements delivery.Client.
+func (e *extended) From() upstream.Client { return e.c.leases.clientOf(e.c) }
 
 // End implements delivery.Client.
 func (e *extended) End(err error) {

@@ -97,11 +97,11 @@ func (w *world) weigh(out *outcome, backend, name string, store func(string) str
 	}
 	out.note("an idle plain connection, with its link", plain, "bytes")
 	out.note("an idle session, with its connection and link, stores in "+name, session, "bytes")
-	if name == "SQLite" {
-		out.atMost("a session above its connection", session-plain, bound, "bytes")
-	} else {
-		out.note("a session above its connection, its records in memory among it", session-plain, "bytes")
+	what := "a session above its connection"
+	if name == "memory" {
+		what += ", its records in memory among it"
 	}
+	out.atMost(what, session-plain, bound, "bytes")
 	return nil
 }
 
