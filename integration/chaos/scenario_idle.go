@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -37,10 +40,18 @@ func (w *world) weigh(out *outcome, backend, name string, store func(string) str
 		return err
 	}
 	defer g.kill()
-	weigh := func(n int, greet bool) (float64, error) {
+	weigh := func(n int, greet bool) (each memory, err error) {
+		// What ends is still counted until it has ended.
+		if err := waitFor("no links in use", patience, func() bool {
+			all, err := g.metrics()
+			return err == nil && leased(all) == 0
+		}); err != nil {
+			return each, err
+		}
+		w.pauseFor(time.Second)
 		before, err := g.heap()
 		if err != nil {
-			return 0, err
+			return each, err
 		}
 		conns := make([]*stream, 0, n)
 		defer func() {
@@ -51,7 +62,7 @@ func (w *world) weigh(out *outcome, backend, name string, store func(string) str
 		for i := range n {
 			nc, err := net.DialTimeout("tcp", r.Addr, patience)
 			if err != nil {
-				return 0, err
+				return each, err
 			}
 			s := newStream(nc, !greet)
 			conns = append(conns, s)
@@ -62,12 +73,12 @@ func (w *world) weigh(out *outcome, backend, name string, store func(string) str
 				s.put(frame{cmd: cmdPing, flag: flagReq})
 			}
 			if err := s.flush(); err != nil {
-				return 0, err
+				return each, err
 			}
 		}
 		for _, s := range conns {
 			if _, err := s.next(patience); err != nil {
-				return 0, err
+				return each, err
 			}
 		}
 		// Each has a link of its own to the backend.
@@ -75,33 +86,30 @@ func (w *world) weigh(out *outcome, backend, name string, store func(string) str
 			all, err := g.metrics()
 			return err == nil && leased(all) == n
 		}); err != nil {
-			return 0, err
+			return each, err
 		}
-		w.pauseFor(500 * time.Millisecond)
+		w.pauseFor(time.Second)
 		after, err := g.heap()
-		return (after - before) / float64(n), err
+		return after.per(n, before), err
 	}
 	// What grows once and what the first connections touch is not counted.
 	if _, err := weigh(n/10, true); err != nil {
 		return err
 	}
-	w.pauseFor(6 * time.Second) // longer than their links are parked
 	plain, err := weigh(n, false)
 	if err != nil {
 		return err
 	}
-	w.pauseFor(3 * time.Second)
 	session, err := weigh(n, true)
 	if err != nil {
 		return err
 	}
-	out.note("an idle plain connection, with its link", plain, "bytes")
-	out.note("an idle session, with its connection and link, stores in "+name, session, "bytes")
-	what := "a session above its connection"
-	if name == "memory" {
-		what += ", its records in memory among it"
-	}
-	out.atMost(what, session-plain, bound, "bytes")
+	suffix := ", stores in " + name
+	out.note("an idle plain connection, with its link", plain.used, "bytes")
+	out.note("an idle session, with its connection and link"+suffix, session.used, "bytes")
+	out.atMost("a session above its connection"+suffix, session.used-plain.used, bound, "bytes")
+	out.atMost("its goroutines", session.goroutines, 0.1, "")
+	out.note("the same, with stacks and with what Go holds and does not use", session.held-plain.held, "bytes")
 	return nil
 }
 
@@ -115,17 +123,38 @@ func leased(all map[string]float64) (n int) {
 	return n
 }
 
-// heap is the memory that is in use after a garbage collection: heap and stacks, in bytes.
-func (g *gateway) heap() (float64, error) {
-	for range 2 { // the second frees what the first has finalized
-		profile, err := g.ask(http.MethodGet, "/debug/pprof/heap?gc=1", nil)
-		if err != nil {
-			return 0, err
-		}
-		if err := os.WriteFile(filepath.Join(g.dir, "heap.pprof"), profile, 0o600); err != nil { // of the last: it says where the memory is
-			return 0, err
-		}
+// memory is a gateway's: bytes that are used, bytes that Go holds for them and for stacks, in pieces that are not full and may be another's next, and goroutines.
+type memory struct{ used, held, goroutines float64 }
+
+// per is what of it falls to each of n, beyond what there was before.
+func (m memory) per(n int, before memory) memory {
+	each := func(a, b float64) float64 { return (a - b) / float64(n) }
+	return memory{each(m.used, before.used), each(m.held, before.held), each(m.goroutines, before.goroutines)}
+}
+
+// heap is the memory after a garbage collection, as it is before anything is made for telling of it.
+func (g *gateway) heap() (m memory, err error) {
+	profile, err := g.ask(http.MethodGet, "/debug/pprof/heap?gc=1", nil)
+	if err != nil {
+		return m, err
 	}
-	all, err := g.metrics()
-	return all["go_memstats_heap_inuse_bytes"] + all["go_memstats_stack_inuse_bytes"], err
+	if err := os.WriteFile(filepath.Join(g.dir, "heap.pprof"), profile, 0o600); err != nil { // of the last: it says where the memory is
+		return m, err
+	}
+	page, err := g.ask(http.MethodGet, "/debug/pprof/heap?gc=1&debug=1", nil) // collects what the first has finalized
+	if err != nil {
+		return m, err
+	}
+	number := func(name string) float64 {
+		_, after, _ := bytes.Cut(page, []byte("\n# "+name+" = "))
+		var n float64
+		if _, scanErr := fmt.Sscan(string(after[:min(len(after), 20)]), &n); scanErr != nil && err == nil {
+			err = fmt.Errorf("the heap's profile does not say %s: %w", name, scanErr)
+		}
+		return n
+	}
+	m = memory{used: number("HeapAlloc"), held: number("HeapInuse") + number("Stack")}
+	all, askErr := g.metrics()
+	m.goroutines = all["go_goroutines"]
+	return m, errors.Join(err, askErr)
 }
