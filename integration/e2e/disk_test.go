@@ -40,9 +40,7 @@ func TestDiskFull(t *testing.T) {
 	if n := c.metric("session_hellos_total", "devices", "outcome", "store"); n != 1 {
 		t.Errorf("%v HELLOs were refused for the store's sake", n)
 	}
-	if what := "the disk is full"; !c.log.contains(what) {
-		t.Errorf("the log does not say %q", what)
-	}
+	eventually(t, "the log says why", func() bool { return c.log.contains("the disk is full") })
 	d.cut(t)
 
 	k.start(t)

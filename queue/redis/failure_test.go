@@ -101,7 +101,7 @@ func TestUnknown(t *testing.T) {
 // it than that.
 func TestUnknownSeen(t *testing.T) {
 	server := redistest.Start(t)
-	s, other := open(t, server.URL+"?timeout=300ms", queue.Bounds{}), open(t, server.URL, queue.Bounds{})
+	s, other := open(t, server.URL+"?timeout=1s", queue.Bounds{}), open(t, server.URL, queue.Bounds{})
 	id := queue.SessionID{1}
 	for fence, d := range []queue.Direction{queue.Up, queue.Down} {
 		b, fence := queue.Box{Session: id, Direction: d}, uint64(3*fence+1)

@@ -45,6 +45,13 @@ func Sentinel(t testing.TB) (url string, master *Server) {
 		out, _ := exec.Command("redis-cli", "-p", strconv.Itoa(replica.Port), "info", "replication").Output()
 		return strings.Contains(string(out), "master_link_status:up")
 	})
+	// A replica whose link is up acknowledges nothing for another second.
+	until(t, "the replica acknowledges nothing", func() bool {
+		cli := exec.Command("redis-cli", "-p", strconv.Itoa(master.Port))
+		cli.Stdin = strings.NewReader("set ready 1\nwait 1 1000\ndel ready\n")
+		out, _ := cli.Output()
+		return string(out) == "OK\n1\n1\n"
+	})
 
 	port := Port(t)
 	file := filepath.Join(t.TempDir(), "sentinel.conf")

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Small mounts a disk of so many bytes, until the test ends. Only root can: for others the test is skipped. Root in a container that lets nobody mount skips it too, but where
-// CI is set, which fails it.
+// Small mounts a disk of so many bytes, until the test ends. Only root can, and not in each container: where nobody may, the test is skipped, also where CI is set, for nothing
+// that can be installed would help.
 func Small(t testing.TB, bytes string) *Disk {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -17,10 +17,10 @@ func Small(t testing.TB, bytes string) *Disk {
 	}
 	d := &Disk{Dir: t.TempDir(), t: t}
 	if err := syscall.Mount("none", d.Dir, "tmpfs", 0, "size="+bytes); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("mounting a small disk: %v", err)
+		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
+			t.Skipf("mounting a small disk: %v", err)
 		}
-		t.Skipf("mounting a small disk: %v", err)
+		t.Fatalf("mounting a small disk: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(d.Dir, syscall.MNT_DETACH); err != nil {
