@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/url"
 
 	"github.com/spf13/cobra"
@@ -34,7 +35,7 @@ forgets its messages.`,
 		}
 		return sessions(ctx, a, std)
 	})
-	cmd.Flags().Var(number[int]{to: &a.limit, min: 1, max: 10_000}, "limit", "list at most so many")
+	cmd.Flags().Var(number[int]{to: &a.limit, min: 0, max: math.MaxInt32}, "limit", "list at most so many; 0: all")
 	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON, one session a line, as the admin API has it")
 	adminFlags(cmd, &a.adminArgs)
 	return cmd
@@ -67,7 +68,7 @@ payloads; all filters must hold. With an ID, has a failed message delivered agai
 		}
 		return messages(ctx, a, std)
 	})
-	cmd.Flags().Var(number[int]{to: &a.limit, min: 1, max: 10_000}, "limit", "list at most so many")
+	cmd.Flags().Var(number[int]{to: &a.limit, min: 0, max: math.MaxInt32}, "limit", "list at most so many; 0: all")
 	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON, one message a line, as the admin API has it")
 	adminFlags(cmd, &a.adminArgs)
 	return cmd

@@ -140,31 +140,41 @@ func orNone(s string) string {
 	return s
 }
 
-// listSome lists what a path of the admin API has, as a table or as JSON, one a line.
+// listSome lists what a path of the admin API has, as a table or as JSON, one a line: page after page, until there are as many as limit; 0: all.
 func listSome[T any](ctx context.Context, api *admin, name string, filter url.Values, limit int, asJSON bool, std stdio, t *table, cells func(*T) []string) (int, error) {
-	query := url.Values{"limit": {fmt.Sprint(limit)}}
+	query := url.Values{}
 	for key, values := range filter {
 		query[key] = values
 	}
-	var answer map[string]json.RawMessage
-	if err := api.call(ctx, http.MethodGet, "/gopr/"+name, query, &answer); err != nil {
-		return failed(err), err
-	}
-	var all []json.RawMessage
-	if err := json.Unmarshal(answer[name], &all); err != nil {
-		return exitUsage, fmt.Errorf("the admin endpoint's answer to /gopr/%s: %w", name, err)
-	}
 	enc := json.NewEncoder(std.out)
-	for _, raw := range all {
-		var one T
-		if asJSON {
-			if err := enc.Encode(raw); err != nil {
-				return exitUsage, err
-			}
-		} else if err := json.Unmarshal(raw, &one); err != nil {
+	more, n := true, 0
+	for more && (limit == 0 || n < limit) {
+		query.Set("limit", fmt.Sprint(pageOf(limit, n)))
+		var answer map[string]json.RawMessage
+		if err := api.call(ctx, http.MethodGet, "/gopr/"+name, query, &answer); err != nil {
+			return failed(err), err
+		}
+		var all []json.RawMessage
+		if err := json.Unmarshal(answer[name], &all); err != nil {
 			return exitUsage, fmt.Errorf("the admin endpoint's answer to /gopr/%s: %w", name, err)
-		} else {
-			t.row(cells(&one)...)
+		}
+		for _, raw := range all {
+			n++
+			var one T
+			if asJSON {
+				if err := enc.Encode(raw); err != nil {
+					return exitUsage, err
+				}
+			} else if err := json.Unmarshal(raw, &one); err != nil {
+				return exitUsage, fmt.Errorf("the admin endpoint's answer to /gopr/%s: %w", name, err)
+			} else {
+				t.row(cells(&one)...)
+			}
+		}
+		var cursor string
+		_ = json.Unmarshal(answer["next"], &cursor) // missing: this was the last
+		if more = cursor != ""; more {
+			query.Set("cursor", cursor)
 		}
 	}
 	if asJSON {
@@ -173,8 +183,16 @@ func listSome[T any](ctx context.Context, api *admin, name string, filter url.Va
 	if err := t.print(std.out); err != nil {
 		return exitUsage, err
 	}
-	if string(answer["more"]) == "true" {
-		fmt.Fprintf(std.err, "%d %s; there are more: --limit lists as many as 10000, and filters choose\n", len(all), name)
+	if more {
+		fmt.Fprintf(std.err, "%d %s; there are more: --limit 0 lists all, and filters choose\n", n, name)
 	}
 	return exitOK, nil
+}
+
+// pageOf is how many to ask for next, of at most limit, when there are n; limit 0: of all.
+func pageOf(limit, n int) int {
+	if limit == 0 {
+		return page
+	}
+	return min(page, limit-n)
 }

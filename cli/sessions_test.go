@@ -18,7 +18,8 @@ func sessionAnswer(now time.Time) string {
 func TestSessionsCommand(t *testing.T) {
 	one := sessionAnswer(time.Now())
 	api, addr := startAdmin(t, map[string]string{
-		"GET /gopr/sessions":                            `{"sessions":[` + one + `,{"id":"` + strings.Repeat("0", 32) + `","handler":"devices","client":"0xff","state":"away","owner":"gw2-0d0e0f"}],"more":true}`,
+		"GET /gopr/sessions":                            `{"sessions":[` + one + `,{"id":"` + strings.Repeat("0", 32) + `","handler":"devices","client":"0xff","state":"away","owner":"gw2-0d0e0f"}],"next":"n1"}`,
+		"GET /gopr/sessions?cursor=n1&limit=1000":       `{"sessions":[` + one + `]}`,
 		"GET /gopr/sessions/" + sessionID:               one,
 		"DELETE /gopr/sessions/" + sessionID:            `{"ended":1}`,
 		"GET /gopr/sessions/" + strings.Repeat("1", 32): `{"error":"there is no session"}`,
@@ -34,6 +35,10 @@ func TestSessionsCommand(t *testing.T) {
 	if asked := api.took(); len(asked) != 1 || asked[0] != "GET /gopr/sessions?handler=devices&limit=2&state=attached" {
 		t.Errorf("asked %q", asked)
 	}
+	if out, errs, err = runCommand("", "sessions", "--address", addr, "--limit", "0"); err != nil || errs != "" || strings.Count(out, sessionID) != 2 || strings.Count(out, "\n") != 4 {
+		t.Errorf("all: %v %s\n%s", err, errs, out)
+	}
+	api.took()
 	out, _, err = runCommand("", "sessions", sessionID, "--address", addr)
 	if err != nil || !strings.Contains(out, "owner      gw1-0a0b0c, in hand 3\n") || !strings.Contains(out, "down       5, 2 failed, 2 KiB, the oldest 3h0m\n") {
 		t.Errorf("%v\n%s", err, out)
@@ -52,7 +57,7 @@ func TestSessionsCommand(t *testing.T) {
 		{[]string{sessionID, "start"}, `there is no verb "start" for sessions: end`},
 		{[]string{sessionID, "--state", "away"}, "give one or the other"},
 		{[]string{sessionID, "end", "now"}, "one argument too many"},
-		{[]string{"--limit", "0"}, "limit"},
+		{[]string{"--limit", "-1"}, "limit"},
 	} {
 		if _, errs, err := runCommand("", append([]string{"sessions", "--address", addr}, tt.args...)...); err == nil || !strings.Contains(errs+err.Error(), tt.says) {
 			t.Errorf("%q: %v %s", tt.args, err, errs)

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -36,14 +37,30 @@ func (s *Session) Info() Info {
 type Filter struct {
 	Client string // the id; "": of all
 	State  State  // "": in all
+	After  *Place // those behind this one; nil: from the first on
 	Limit  int    // the most that are returned. 0: 1000
 }
 
-func (f *Filter) lets(i *Info) bool {
-	return (f.Client == "" || i.Client == f.Client) && (f.State == "" || i.State == f.State)
+// Place is where in the order of List a session is, or was.
+type Place struct {
+	Client string
+	ID     session.ID
 }
 
-// List returns sessions: those that the service has, and those that are in the store, by client.
+// Compare says which of two places comes first: by client, then by id.
+func (p Place) Compare(q Place) int {
+	return cmp.Or(cmp.Compare(p.Client, q.Client), bytes.Compare(p.ID[:], q.ID[:]))
+}
+
+// Place returns where the session is in the order of List.
+func (i *Info) Place() Place { return Place{i.Client, i.ID} }
+
+func (f *Filter) lets(i *Info) bool {
+	return (f.After == nil || f.After.Compare(i.Place()) < 0) && (f.Client == "" || i.Client == f.Client) && (f.State == "" || i.State == f.State)
+}
+
+// List returns sessions, those that the service has and those that are in the store: the first that the filter is for, in the order of Place.Compare. Who goes on behind the last
+// sees each that is there all the time, once.
 func (v *Service) List(ctx context.Context, f Filter) ([]Info, error) {
 	limit := cmp.Or(max(f.Limit, 0), 1000)
 	var list []Info
@@ -58,13 +75,20 @@ func (v *Service) List(ctx context.Context, f Filter) ([]Info, error) {
 			if i := infoOf(&r); f.lets(&i) && v.find(r.ID) == nil {
 				list = append(list, i)
 			}
-			return len(list) < limit
+			if len(list) >= 2*limit+1000 { // however many there are in the store
+				list = foremost(list, limit)
+			}
+			return true
 		})
 	}
-	slices.SortFunc(list, func(a, b Info) int {
-		return cmp.Or(cmp.Compare(a.Client, b.Client), a.Since.Compare(b.Since))
-	})
-	return list[:min(len(list), limit)], err
+	return foremost(list, limit), err
+}
+
+// foremost returns the first of a list, in their order, each once: one that has come or gone while the list was made may be in it twice.
+func foremost(list []Info, limit int) []Info {
+	slices.SortStableFunc(list, func(a, b Info) int { return a.Place().Compare(b.Place()) })
+	list = slices.CompactFunc(list, func(a, b Info) bool { return a.ID == b.ID })
+	return list[:min(len(list), limit)]
 }
 
 func infoOf(r *session.Record) Info {

@@ -69,10 +69,10 @@ func parseMessage(s string) (b queue.Box, id uint64, err error) {
 	return b, 0, fmt.Errorf("%q is no message: its id is as GET /gopr/messages shows it", s)
 }
 
-// getMessages lists messages, by handler; within a session, the oldest first.
+// getMessages lists messages, by handler and session; within a session, the oldest of each direction first.
 func getMessages(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	if err := onlyKnown(q, "handler", "session", "direction", "state", "limit"); err != nil {
+	if err := onlyKnown(q, "handler", "session", "direction", "state", "limit", "cursor"); err != nil {
 		return err
 	}
 	limit, err := parseLimit(q)
@@ -105,19 +105,20 @@ func getMessages(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	p, err := messagePage(q.Get("cursor"))
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 	defer cancel()
-	var all []messageView
-	for _, v := range of {
-		some, err := v.Messages(ctx, f)
-		if err != nil {
-			return storeFault(v, err)
-		}
-		for i := range some {
-			all = append(all, viewOfMessage(v.handler, &some[i]))
-		}
+	err = p.fill(of, limit, func(v service, after *queue.Place) ([]queue.Entry, error) {
+		f.After = after
+		return v.Messages(ctx, f)
+	})
+	if err != nil {
+		return err
 	}
-	return answerSome(w, "messages", all, limit)
+	return p.answer(w, limit, func(handler string, e *queue.Entry) any { return viewOfMessage(handler, e) }, nameOfMessagePlace)
 }
 
 // postMessage has a failed message delivered again, or forgets one.
@@ -158,16 +159,13 @@ func postMessage(w http.ResponseWriter, r *http.Request) error {
 // findMessage returns a message, and the service that has it.
 func findMessage(ctx context.Context, b queue.Box, id uint64) (service, queue.Entry, error) {
 	for _, v := range services.of("") {
-		all, err := v.Messages(ctx, queue.Filter{Session: &b.Session, Direction: &b.Direction, Limit: maxSought})
+		all, err := v.Messages(ctx, queue.Filter{Session: &b.Session, Direction: &b.Direction, After: &queue.Place{Box: b, ID: id - 1}, Limit: 1})
 		if err != nil {
 			return service{}, queue.Entry{}, storeFault(v, err)
 		}
-		if i := slices.IndexFunc(all, func(e queue.Entry) bool { return e.Message.ID == id }); i >= 0 {
-			return v, all[i], nil
+		if len(all) == 1 && all[0].Message.ID == id {
+			return v, all[0], nil
 		}
 	}
 	return service{}, queue.Entry{}, fault(http.StatusNotFound, "there is no message %s: it was delivered, or has expired", messageName(b, id))
 }
-
-// maxSought is how many messages of a session a message is looked for among.
-const maxSought = 1_000_000

@@ -76,7 +76,7 @@ var sessionStates = []string{string(delivery.Attached), string(delivery.Parked),
 // getSessions lists sessions, by handler and client: also those that are in the stores alone.
 func getSessions(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	if err := onlyKnown(q, "handler", "client", "state", "limit"); err != nil {
+	if err := onlyKnown(q, "handler", "client", "state", "limit", "cursor"); err != nil {
 		return err
 	}
 	limit, err := parseLimit(q)
@@ -91,19 +91,20 @@ func getSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	p, err := sessionPage(q.Get("cursor"))
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 	defer cancel()
-	var all []sessionView
-	for _, v := range of {
-		some, err := v.List(ctx, f)
-		if err != nil {
-			return storeFault(v, err)
-		}
-		for i := range some {
-			all = append(all, viewOfSession(v.handler, &some[i]))
-		}
+	err = p.fill(of, limit, func(v service, after *delivery.Place) ([]delivery.Info, error) {
+		f.After = after
+		return v.List(ctx, f)
+	})
+	if err != nil {
+		return err
 	}
-	return answerSome(w, "sessions", all, limit)
+	return p.answer(w, limit, func(handler string, i *delivery.Info) any { return viewOfSession(handler, i) }, nameOfSessionPlace)
 }
 
 func getSession(w http.ResponseWriter, r *http.Request) error {
@@ -197,18 +198,6 @@ func onlyKnown(q url.Values, keys ...string) error {
 		}
 	}
 	return nil
-}
-
-// answerSome answers with no more than limit, and says whether there are more.
-func answerSome[T any](w http.ResponseWriter, name string, all []T, limit int) error {
-	if all == nil {
-		all = []T{}
-	}
-	v := map[string]any{name: all[:min(len(all), limit)]}
-	if len(all) > limit {
-		v["more"] = true
-	}
-	return answer(w, v)
 }
 
 // storeFault is what becomes of an answer that a store did not give.

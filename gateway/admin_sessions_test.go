@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -148,11 +149,13 @@ func TestSessions(t *testing.T) {
 		{"GET", "/gopr/sessions/" + away, 200, `"state":"away"`},
 		{"GET", "/gopr/sessions/12", 404, "its id has 32 hexadecimal digits"},
 		{"GET", "/gopr/sessions/" + strings.Repeat("0", 32), 404, "it has ended, or never was"},
-		{"GET", "/gopr/sessions?name=x", 400, `there is no filter \"name\": one of handler, client, state, limit`},
+		{"GET", "/gopr/sessions?name=x", 400, `there is no filter \"name\": one of handler, client, state, limit, cursor`},
 		{"GET", "/gopr/sessions?state=gone", 400, "one of attached, parked, orphan, away"},
 		{"GET", "/gopr/sessions?client=", 400, "client has no value"},
 		{"GET", "/gopr/sessions?client=a&client=b", 400, "given 2 times"},
 		{"GET", "/gopr/sessions?limit=0", 400, "limit"},
+		{"GET", "/gopr/sessions?cursor=7", 400, "is none of this list: leave it out to begin with the first"},
+		{"GET", "/gopr/sessions?cursor=" + nextOf(t, "/gopr/messages?limit=1"), 400, "is none of this list"},
 		{"GET", "/gopr/sessions?handler=g", 404, `no handler \"g\" keeps sessions: there are [\"h\" \"other\"]`},
 		{"DELETE", "/gopr/sessions", 405, "use GET"},
 		{"DELETE", "/gopr/sessions/" + strings.Repeat("0", 32), 404, "it has ended, or never was"},
@@ -306,4 +309,57 @@ func TestSessionMetrics(t *testing.T) {
 	expect(map[string]float64{"sessions attached": 1, "session_hellos_total new": 3, "queue_messages": 0, "queue_oldest_seconds": 0})
 	second.end()
 	expect(map[string]float64{"sessions attached": 0, "session_hellos_total new": 3})
+}
+
+// nextOf is the cursor that an answer ends with; "": it was the last.
+func nextOf(t *testing.T, uri string) string {
+	t.Helper()
+	return askFor[struct{ Next string }](t, http.MethodGet, uri).Next
+}
+
+// TestListPages: whoever goes on behind the last sees all that is there all the time, once, over handlers and states, while others come and go.
+func TestListPages(t *testing.T) {
+	keepers := []*keeper{keep(t, "a"), keep(t, "b"), keep(t, "c")}
+	want := make(map[string]bool) // sessions and messages, by id
+	for i, k := range keepers {
+		for n := range 7 {
+			id := k.away(fmt.Sprint("meter-", n), "there", "one", "two", "three")
+			want[id], want[id+"-down-1"], want[id+"-down-2"], want[id+"-down-3"] = true, true, true, true
+		}
+		if i != 1 {
+			_, id := k.hello("\xfflive")
+			want[id] = true
+		}
+	}
+	got := make(map[string]bool)
+	for _, of := range []string{"sessions", "messages"} {
+		for cursor, n := "", 0; ; n++ {
+			answer := askFor[map[string]json.RawMessage](t, http.MethodGet, "/gopr/"+of+"?limit=2"+cursor)
+			var all []struct{ ID string }
+			if err := json.Unmarshal(answer[of], &all); err != nil || len(all) == 0 {
+				t.Fatalf("%v in %s", err, answer)
+			}
+			for _, one := range all {
+				if got[one.ID] {
+					t.Errorf("%s comes twice", one.ID)
+				}
+				got[one.ID] = true
+			}
+			if answer["next"] == nil {
+				break
+			}
+			if of == "sessions" && n < 5 { // one behind the cursor, one before it
+				keepers[0].away(fmt.Sprint("+", n), "there")
+				keepers[2].away(fmt.Sprint("z", n), "there")
+			}
+			var next string
+			_ = json.Unmarshal(answer["next"], &next)
+			cursor = "&cursor=" + next
+		}
+	}
+	for id := range want {
+		if !got[id] {
+			t.Errorf("%s was never shown", id)
+		}
+	}
 }

@@ -5,7 +5,7 @@
 // the last of them:
 //
 //	admin.go     its place on the admin endpoint; admin_handlers.go: /gopr/handlers; admin_upstreams.go: /gopr/upstreams and its verbs
-//	             admin_connections.go, admin_closed.go, admin_sessions.go, admin_messages.go: those; admin_list.go: long answers, pace.go: that nobody feels
+//	             admin_connections.go, admin_closed.go, admin_sessions.go, admin_messages.go: those; admin_cursor.go: pages of these; admin_list.go: long answers, pace.go: that nobody feels
 //	app.go       the app of one configuration: the names of its handlers, the groups it starts
 //	format.go    formats that the configuration declares, in JSON; caddyfile.go, in the Caddyfile
 //	layout.go    such a format as wire knows it; notation.go, how values are written

@@ -11,6 +11,8 @@
 package queue
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -181,7 +183,32 @@ type Filter struct {
 	Session   *SessionID // nil: of all
 	Direction *Direction // nil: of both
 	State     *State     // nil: in all
+	After     *Place     // those behind this one; nil: from the first on
 	Limit     int        // the most that are returned. 0: 1000
+}
+
+// Place is where in the order of List a message is, or was.
+type Place struct {
+	Box Box
+	ID  uint64
+}
+
+// Compare says which of two places comes first: by session, up before down, by id.
+func (p Place) Compare(q Place) int {
+	return cmp.Or(bytes.Compare(p.Box.Session[:], q.Box.Session[:]), cmp.Compare(p.Box.Direction, q.Box.Direction), cmp.Compare(p.ID, q.ID))
+}
+
+// Behind says whether the filter's page has messages of a box that come behind an id, and that.
+func (f *Filter) Behind(b Box) (id uint64, has bool) {
+	switch {
+	case f.Session != nil && *f.Session != b.Session, f.Direction != nil && *f.Direction != b.Direction:
+		return 0, false
+	case f.After == nil:
+		return 0, true
+	case f.After.Box == b:
+		return f.After.ID, true
+	}
+	return 0, f.After.Compare(Place{Box: b}) < 0
 }
 
 // Entry is a message with the box in which it is.
@@ -222,7 +249,7 @@ type Store interface {
 	Forget(ctx context.Context, s SessionID, fence uint64) error
 	// Backlog calls f for each session that has messages in its box of the given direction which have not failed, until f returns false.
 	Backlog(ctx context.Context, d Direction, f func(SessionID, Info) bool) error
-	// List returns messages, oldest first within a box.
+	// List returns messages, in the order of Place.Compare: the first that the filter is for. Who goes on behind the last sees each that is there all the time, once.
 	List(ctx context.Context, f Filter) ([]Entry, error)
 	Stat() Stat
 	// Close carries out what was given to Do, and ends the store: from then on, all of this fails with ErrClosed. Done must not call it.

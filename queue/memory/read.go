@@ -77,17 +77,23 @@ func (s *Store) List(_ context.Context, f queue.Filter) ([]queue.Entry, error) {
 	if s.closed {
 		return nil, queue.ErrClosed
 	}
+	var boxes []queue.Place
+	for b := range s.ledger.Full {
+		if _, has := f.Behind(b); has {
+			boxes = append(boxes, queue.Place{Box: b})
+		}
+	}
+	slices.SortFunc(boxes, queue.Place.Compare)
 	var out []queue.Entry
 	now := s.now()
-	for b, x := range s.ledger.Full {
-		if f.Session != nil && *f.Session != b.Session || f.Direction != nil && *f.Direction != b.Direction {
-			continue
-		}
+	for _, p := range boxes {
+		b, x := p.Box, s.ledger.Full[p.Box]
+		after, _ := f.Behind(b)
 		s.ledger.Expire(x, now, nil)
 		from := len(out)
 		for _, entries := range [][]ledger.Entry[content]{x.After(0), x.Failed()} {
 			for _, e := range entries {
-				if f.State == nil || *f.State == e.State {
+				if e.ID > after && (f.State == nil || *f.State == e.State) {
 					out = append(out, queue.Entry{Box: b, Message: message(&e)})
 				}
 			}

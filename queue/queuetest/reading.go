@@ -150,6 +150,37 @@ var reading = map[string]func(*fixture){
 			}
 		}
 	},
+	"List/page by page": func(f *fixture) {
+		f.open(queue.Bounds{})
+		for n := range byte(9) {
+			f.own(id(n), 1)
+			f.must(up(n), 1, f.puts(1, 2, 3, 4)...)
+			f.must(down(n), 1, append(f.puts(1, 2, 3), queue.Op{Kind: queue.Fail, ID: 2})...)
+		}
+		queued, downwards := queue.Queued, queue.Down
+		for _, filter := range []queue.Filter{{}, {State: &queued}, {Direction: &downwards}, {Direction: &downwards, State: &queued}} {
+			filter.Limit = 1000
+			want := f.entries(filter)
+			var got []queue.Entry
+			for filter.Limit = 5; ; {
+				page := f.entries(filter)
+				got = append(got, page...)
+				if len(page) < filter.Limit {
+					break
+				}
+				last := page[len(page)-1]
+				filter.After = &queue.Place{Box: last.Box, ID: last.Message.ID}
+			}
+			equal(f, "messages, page by page", places(got), places(want))
+			if !slices.IsSortedFunc(places(want), queue.Place.Compare) {
+				f.Errorf("not in order: %v", places(want))
+			}
+		}
+		// What the last page has ended with is no more, and its place is.
+		after := queue.Place{Box: down(3), ID: 1}
+		f.must(down(3), 1, queue.Op{Kind: queue.Remove, ID: 1}, queue.Op{Kind: queue.Remove, ID: 2})
+		equal(f, "behind what is gone", places(f.entries(queue.Filter{After: &after, Limit: 2})), []queue.Place{{Box: down(3), ID: 3}, {Box: up(4), ID: 1}})
+	},
 	"Stat": func(f *fixture) {
 		f.open(queue.Bounds{})
 		if st := f.Stat(); st.Messages != 0 || st.Bytes != 0 || !st.Oldest.IsZero() || st.Err != nil {
@@ -168,4 +199,11 @@ var reading = map[string]func(*fixture){
 			f.Errorf("oldest %v, at %v", st.Oldest, f.now())
 		}
 	},
+}
+
+func places(entries []queue.Entry) (all []queue.Place) {
+	for _, e := range entries {
+		all = append(all, queue.Place{Box: e.Box, ID: e.Message.ID})
+	}
+	return all
 }

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/hex"
@@ -151,7 +152,19 @@ func (s *Store) List(ctx context.Context, f queue.Filter) ([]queue.Entry, error)
 	if f.Session != nil {
 		_, err = list([]queue.SessionID{*f.Session})
 	} else {
-		err = s.eachFull(ctx, f.Direction, list)
+		var all []queue.SessionID
+		err = s.eachFull(ctx, f.Direction, func(ids []queue.SessionID) (bool, error) {
+			for _, id := range ids {
+				if _, has := f.Behind(queue.Box{Session: id, Direction: queue.Down}); has || f.Direction != nil {
+					all = append(all, id)
+				}
+			}
+			return true, nil
+		})
+		slices.SortFunc(all, func(a, b queue.SessionID) int { return bytes.Compare(a[:], b[:]) })
+		if err == nil {
+			_, err = list(all)
+		}
 	}
 	return out[:min(len(out), f.Limit)], err
 }
@@ -159,10 +172,11 @@ func (s *Store) List(ctx context.Context, f queue.Filter) ([]queue.Entry, error)
 // appendList adds a session's messages.
 func (s *Store) appendList(ctx context.Context, out []queue.Entry, id queue.SessionID, f *queue.Filter) ([]queue.Entry, error) {
 	for d := queue.Up; d <= queue.Down; d++ {
-		if f.Direction != nil && *f.Direction != d {
+		b := queue.Box{Session: id, Direction: d}
+		after, has := f.Behind(b)
+		if !has {
 			continue
 		}
-		b := queue.Box{Session: id, Direction: d}
 		keys := s.boxKeys(b)
 		var inside *goredis.XMessageSliceCmd
 		var aside *goredis.MapStringStringCmd
@@ -179,7 +193,7 @@ func (s *Store) appendList(ctx context.Context, out []queue.Entry, id queue.Sess
 			return out, s.redis.Err(err)
 		}
 		for _, m := range all {
-			if !over(&m, s.now()) && (f.State == nil || *f.State == m.State) {
+			if m.ID > after && !over(&m, s.now()) && (f.State == nil || *f.State == m.State) {
 				out = append(out, queue.Entry{Box: b, Message: m})
 			}
 		}

@@ -101,6 +101,13 @@ func (s *Store) List(ctx context.Context, f queue.Filter) ([]queue.Entry, error)
 	if f.State != nil {
 		where, args = append(where, "state = ?"), append(args, *f.State)
 	}
+	if f.After != nil {
+		where = append(where, "(session, direction, id) > (?, ?, ?)")
+		args = append(args, f.After.Box.Session[:], f.After.Box.Direction, int64(min(f.After.ID, math.MaxInt64)))
+	}
+	// Payloads are read of those alone that are listed.
+	const order = " ORDER BY session, direction, id"
+	some := "SELECT box AS of, id AS nth, session, direction FROM box JOIN message ON box = n WHERE " + strings.Join(where, " AND ") + order + " LIMIT ?"
 	var out []queue.Entry
 	err := s.query(ctx, func(rows *sql.Rows) (more bool, err error) {
 		var session []byte
@@ -109,7 +116,7 @@ func (s *Store) List(ctx context.Context, f queue.Filter) ([]queue.Entry, error)
 		copy(e.Box.Session[:], session)
 		out = append(out, e)
 		return true, err
-	}, "SELECT "+columns+", session, direction FROM box JOIN message ON box = n WHERE "+strings.Join(where, " AND ")+" ORDER BY box, id LIMIT ?", append(args, f.Limit)...)
+	}, "SELECT "+columns+", session, direction FROM ("+some+") JOIN message ON box = of AND id = nth"+order, append(args, f.Limit)...)
 	return out, err
 }
 
