@@ -66,12 +66,15 @@ type caller struct{ ended chan error }
 func (*caller) Write([]byte, int) (full bool) { return false }
 func (*caller) Resume()                       {}
 func (c *caller) End(err error)               { c.ended <- err }
+func (*caller) From() upstream.Client {
+	return upstream.Client{Source: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 7}}
+}
 
 // hello has a client come, and stay.
 func (k *keeper) hello(id string) (*caller, string) {
 	k.t.Helper()
 	s, w, err := k.service.Hello(k.t.Context(), delivery.Hello{
-		Client: id, Expiry: time.Hour, From: upstream.Client{Source: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 7}},
+		Client: id, Expiry: time.Hour, From: (*caller)(nil).From(),
 	})
 	if err != nil {
 		k.t.Fatal(err)
