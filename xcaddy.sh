@@ -157,6 +157,8 @@ tests() {
 	programs
 	step 'test: all packages'
 	go test $race -count=1 -timeout 30m $(go list ./... | grep -v '/integration')
+	step 'test: event loops without io_uring'
+	CADDY_GOPR_IO_URING=off go test $race -count=1 ./transport
 	if [ -n "$race" ]; then
 		step 'test: allocations, which the race detector would add to'
 		go test -count=1 -run Alloc ./wire ./transport ./client ./upstream ./handler

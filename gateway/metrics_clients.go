@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/caddy-gopr/caddy-gopr/transport"
 	"github.com/caddy-gopr/caddy-gopr/upstream"
 )
 
@@ -31,12 +32,16 @@ var (
 	memoryUsed    = gaugeOf("memory_bytes", "Memory that connections and links take: their buffers, and a fixed amount for each client.", func() float64 { return float64(memory.used()) })
 	memoryCeiling = gaugeOf("memory_ceiling_bytes", "How much that may be; 0: there is no ceiling.", func() float64 { return float64(memory.ceiling.Load()) })
 
+	eventLoops = gaugeOf("event_loops", "Event loops that serve connections.", func() float64 { all, _ := transport.Loops(); return float64(all) })
+	ringLoops  = gaugeOf("event_loops_io_uring", "How many of them read and write for many connections with one system call.", func() float64 { _, rings := transport.Loops(); return float64(rings) })
+
 	clientMetrics = []prometheus.Collector{
 		connections, opened, closed, frames, bytes, rejects, pongs, delays,
 		acceptErrors, drainingNow,
 		lasted, rtt, beats,
 		pending{},
 		memoryUsed, memoryCeiling,
+		eventLoops, ringLoops,
 	}
 )
 

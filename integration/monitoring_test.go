@@ -63,6 +63,8 @@ var notShown = map[string]bool{
 	"caddy_gopr_upstream_discovered":    true, // of DNS, that few backends are found by
 	"caddy_gopr_upstream_lookups_total": true,
 	"caddy_gopr_upstream_connections":   true, // of mux pooling, that few use
+	"caddy_gopr_event_loops":            true, // the same for as long as the process lives,
+	"caddy_gopr_event_loops_io_uring":   true, // and so is this
 }
 
 // What the rules and the dashboard ask for exists, and the dashboard shows what there is.

@@ -43,6 +43,7 @@ type loopConn struct {
 	phase   phase   // how far its life is; the loop's goroutine sets it
 	eof     bool    // the peer will send no more; the loop's goroutine alone knows. Here is room for it
 	paused  bool    // nothing is read until Resume; likewise
+	bulk    bool    // its last read brought much; likewise
 	watched uint32  // the events that the poller reports
 	out     *[]byte // unsent bytes; nil: none
 	sent    int     // of which the first so many were sent

@@ -13,6 +13,7 @@ import (
 // logic does while others of the same loop wait must be short, and never block.
 type loop struct {
 	*poller
+	uring *ring // reads and writes for several at once; nil: there is none
 	// asleep: the loop waits, or is about to; whoever has something for it must ring.
 	asleep atomic.Bool
 
@@ -28,6 +29,10 @@ type loop struct {
 	batch   []*loopConn // what is left of the inbox that was taken last
 	spare   []*loopConn // the slice of the one before
 	current *loopConn   // whose logic may be running: who is to blame for a panic
+	came    []arrival   // what was read for several at once, and their logics have not seen yet
+	seen    int         // of these, how many they have
+	slots   []byte      // where they were read to
+	outs    []departure // what is written for several at once
 	lent    *[]byte     // what the current one reads into, where it had nothing left
 	over    bool        // its last connection has gone
 }
@@ -41,7 +46,9 @@ func newLoop() (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &loop{poller: p, events: make([]syscall.EpollEvent, maxEvents)}, nil
+	l := &loop{poller: p, events: make([]syscall.EpollEvent, maxEvents)}
+	l.gather()
+	return l, nil
 }
 
 // run serves until the last connection has gone. It has a thread to itself: its wait would cost the next goroutine on it a hand-over.
@@ -51,23 +58,32 @@ func (l *loop) run() {
 	for !l.over {
 		l.turn()
 	}
+	l.scatter()
 	l.close()
 }
 
 // turn waits for what is next, and does it. A panic of a logic ends its connection, and this turn; the others lose nothing: what was ready is ready still, and what
-// was in the inbox is in the batch.
+// was in the inbox is in the batch, and what was read for others is among what came.
 func (l *loop) turn() {
 	defer l.recovered()
-	ready := l.await()
+	l.arrive()
+	l.serve(l.await())
+	l.expire()
+	l.attend()
+	l.current = nil
+}
+
+// serve does what the poller has events for.
+func (l *loop) serve(ready []syscall.EpollEvent) {
+	if l.uring != nil && len(ready) > 1 {
+		ready = l.receive(ready)
+	}
 	for i := range ready {
 		if c := l.find(ready[i].Fd); c != nil {
 			l.current = c
 			c.ready(ready[i].Events)
 		}
 	}
-	l.expire()
-	l.attend()
-	l.current = nil
 }
 
 // await waits for events, the next deadline, or a ring.
@@ -110,12 +126,17 @@ func (l *loop) attend() {
 		l.batch, l.inbox, l.spare = l.inbox, l.spare[:0], l.inbox
 		l.mu.Unlock()
 	}
+	if l.uring != nil && len(l.batch) > 1 {
+		l.depart()
+	}
 	for len(l.batch) > 0 {
 		c := l.batch[0]
 		l.batch[0] = nil
 		l.batch = l.batch[1:]
-		l.current = c
-		c.attend()
+		if c != nil {
+			l.current = c
+			c.attend()
+		}
 	}
 }
 

@@ -86,6 +86,7 @@ func (c *loopConn) readable() {
 		}
 		return
 	}
+	c.bulk = got >= slotSize
 	used, next := c.logic.Data(time.Now(), (*p)[:n+got])
 	c.leave(p, (*p)[used:n+got])
 	c.follow(next)

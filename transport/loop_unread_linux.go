@@ -31,6 +31,14 @@ func (c *loopConn) leave(p *[]byte, rest []byte) {
 	}
 }
 
+// keep keeps a copy of what is left of a slot. Nothing was left before.
+func (c *loopConn) keep(rest []byte) {
+	u := unreads.Get().(*unread)
+	u.rest = append(u.rest[:0], rest...)
+	u.weigh()
+	c.left.Store(u)
+}
+
 // release forgets what is left, and gives up what holds it; after a panic of the logic, the piece that it was given, too.
 func (c *loopConn) release() {
 	if p := c.loop.lent; p != nil {

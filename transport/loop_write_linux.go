@@ -1,6 +1,9 @@
 package transport
 
-import "os"
+import (
+	"os"
+	"syscall"
+)
 
 // flushAbove is how many appended bytes don't wait for the end of the turn: the peer can begin with them meanwhile.
 const flushAbove = 64 << 10
@@ -17,9 +20,13 @@ func (c *loopConn) Write(b []byte) (full bool, err error) {
 	case len(b) == 0:
 		return c.full, nil
 	}
-	if c.busy || c.out != nil { // what was appended goes first
+	if c.busy || c.out != nil || len(b) <= gatherBelow && c.loop.gathers() { // what was appended goes first
 		c.add(b)
-		if !c.busy && !c.blocked {
+		switch {
+		case c.busy || c.blocked:
+		case c.unsent >= flushAbove || c.unsent > c.opt.high(): // full is what the socket does not take, and not what it was not asked to
+			c.sendOut()
+		default:
 			c.flush = true
 			c.post()
 		}
@@ -99,6 +106,11 @@ func (c *loopConn) sendOut() {
 	p, sent := c.out, c.sent
 	c.out, c.sent = nil, 0
 	n, err := c.try((*p)[sent:])
+	c.sentOut(p, sent, n, err)
+}
+
+// sentOut keeps what is left of p, of which n more bytes were sent now. c.mu is held.
+func (c *loopConn) sentOut(p *[]byte, sent, n int, err error) {
 	if sent += n; err == nil && sent < len(*p) {
 		c.putBack(p, sent)
 	} else {
@@ -113,6 +125,11 @@ func (c *loopConn) try(b []byte) (int, error) {
 	c.mu.Unlock()
 	n, errno := sysWrite(c.fd, b)
 	c.mu.Lock()
+	return c.tried(b, n, errno)
+}
+
+// tried notes what became of a write of b. c.mu is held.
+func (c *loopConn) tried(b []byte, n int, errno syscall.Errno) (int, error) {
 	c.busy = false
 	c.unsent -= n
 	if errno != 0 {

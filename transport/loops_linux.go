@@ -46,3 +46,15 @@ func (l *loop) leave() (last bool) {
 	loops.all = slices.DeleteFunc(loops.all, func(x *loop) bool { return x == l })
 	return true
 }
+
+// Loops returns how many event loops the process has now, and how many of them read and write for several connections with one system call.
+func Loops() (all, together int) {
+	loops.mu.Lock()
+	defer loops.mu.Unlock()
+	for _, l := range loops.all {
+		if l.uring != nil {
+			together++
+		}
+	}
+	return len(loops.all), together
+}

@@ -27,6 +27,7 @@
 //	loop_serve_linux.go   what the loop does for it: read, pause, tick
 //	loop_unread_linux.go  what its logic has left of what was read
 //	loop_write_linux.go   writing: at once, or at the end of the turn, or when the socket takes more
+//	loop_gather_linux.go  reading and writing for many at once; ring_linux.go, the system call that does
 //	loop_close_linux.go   last words, and the end
 //	loop_timers_linux.go  who is to be called when
 //	loop_sys_linux.go     the system calls
