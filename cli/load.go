@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/client"
+	"github.com/caddy-gopr/caddy-gopr/transport"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
@@ -225,10 +226,13 @@ func (l *load) keep(ctx, sending context.Context, nc net.Conn, sh *shard) {
 	}
 }
 
+// onLoop has the connections served by an event loop, where the system has them: what the load costs is not left to what is measured.
+var onLoop = &client.ConnConfig{Transport: &transport.Options{EventLoop: true}}
+
 // serve loads the peer over one connection until it ends.
 func (l *load) serve(ctx context.Context, nc net.Conn, sh *shard) {
 	s := &stream{load: l, shard: sh, id: l.opened.Add(1), sentAt: make([]time.Duration, l.args.inflight)}
-	c := client.NewConn(nc, nil, s)
+	c := client.NewConn(nc, onLoop, s)
 	s.conn = c
 	s.send(l.args.inflight, l.now())
 	l.mu.Lock()

@@ -40,7 +40,7 @@ var importMap = map[string]room{
 	"handler":      {imports: []string{"gateway", "delivery", "session", "queue", "upstream", "wire", "keepalive", "transport", "internal"}, rim: true},
 	"authenticate": {imports: []string{"gateway", "internal"}, rim: true},
 	"matcher":      {imports: []string{"gateway", "wire", "internal"}, rim: true},
-	"cli":          {imports: []string{"gateway", "client", "queue", "wire"}, rim: true},
+	"cli":          {imports: []string{"gateway", "client", "queue", "wire", "transport"}, rim: true},
 	"module.go":    {imports: []string{"gateway", "handler", "matcher", "authenticate", "cli"}, rim: true},
 }
 
