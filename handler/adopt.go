@@ -67,8 +67,8 @@ func (c *conn) stale() bool { return c.live.Current() != c.seen }
 func (c *conn) adopt(g *gateway.Generation, now time.Time) {
 	s, old := g.Settings.(*settings), c.s
 	other, elsewhere := s.identity != old.identity, c.ext.Load() != nil && !s.sessions.same(old.sessions)
-	c.generation.otherFormat.Store(other)
-	c.generation.otherSessions.Store(elsewhere)
+	c.generation.set(otherFormat, other)
+	c.generation.set(otherSessions, elsewhere)
 	if other || elsewhere || s == old {
 		return
 	}

@@ -31,16 +31,18 @@ type conn struct {
 	moving   *moving             // its way to other backends; nil: it is where it belongs
 	watch    keepalive.Watch
 	pinger   *keepalive.Pinger // nil: it was never to ping
-	skip     int               // bytes of a dropped frame still to come
 	flow     *flow             // how fast the client sends; nil: it never had a limit
 	license  *license          // what it may send; nil: whatever the handler takes
 	look     time.Duration     // lingering: when to look whether it is done, after since
+	skip     int32             // bytes of a dropped frame still to come
 	searched int32             // bytes thrown away since the last good frame
 	half     bool              // a frame has begun and not ended: it is judged by the settings that it was begun under
 	spoken   bool              // its first frame has come
 	plain    bool              // and where the handler has sessions, it was no HELLO
 	mute     bool              // the client answers no pings
 	held     bool              // reading is paused: the client's silence is ours, and says nothing of it
+	begun    bool              // it is a connection: before, its visit has come to nothing yet
+	ours     bool              // the socket is not Caddy's any more
 
 	// ownFull: too much of what goes to the client is unsent; a hold has the same of its backend. Whoever drains clears its flag, and resumes reading
 	// when all others are clear too. A resume that comes before the pause prevents it, so none is lost.

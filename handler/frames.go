@@ -86,8 +86,8 @@ func (c *conn) walk(p *piece, now time.Time) (used int, next transport.Next) {
 	var f wire.Frame
 	for {
 		if c.skip > 0 {
-			n := min(c.skip, len(p.b)-used)
-			c.skip -= n
+			n := min(int(c.skip), len(p.b)-used)
+			c.skip -= int32(n)
 			used += n
 			p.dropped = p.dropped || c.skip == 0
 		}

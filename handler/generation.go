@@ -4,21 +4,35 @@ import "sync/atomic"
 
 // generation is what a connection shows of its settings. It may be read from any goroutine.
 type generation struct {
-	id atomic.Uint64 // of the configuration that they are of
+	id    atomic.Uint64 // of the configuration that they are of
+	other atomic.Uint32 // what of the settings in force the connection has not adopted: the bits below
+}
 
-	// What of the settings in force the connection has not adopted.
-	otherFormat, otherUpstream, otherSessions atomic.Bool
+const (
+	otherFormat uint32 = 1 << iota
+	otherUpstream
+	otherSessions
+)
+
+// set says whether the connection has something else than the settings in force.
+func (g *generation) set(what uint32, other bool) {
+	if other {
+		g.other.Or(what)
+	} else {
+		g.other.And(^what)
+	}
 }
 
 // differs names what of the settings in force the connection has not adopted.
 func (g *generation) differs() (all []string) {
-	if g.otherFormat.Load() {
+	other := g.other.Load()
+	if other&otherFormat != 0 {
 		all = append(all, "format")
 	}
-	if g.otherUpstream.Load() {
+	if other&otherUpstream != 0 {
 		all = append(all, "upstream")
 	}
-	if g.otherSessions.Load() {
+	if other&otherSessions != 0 {
 		all = append(all, "sessions")
 	}
 	return all

@@ -108,7 +108,7 @@ func (h *Handler) Handle(cx *layer4.Connection, _ layer4.Handler) error {
 	if pass == nil {
 		return nil
 	}
-	(&visit{pass: pass}).serve(cx, h.settings)
+	(&visit{pass: *pass}).serve(cx, h.settings)
 	return nil
 }
 

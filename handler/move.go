@@ -42,7 +42,7 @@ func (c *conn) reroute(old *settings, now time.Time) {
 		return
 	}
 	c.parting.Store(false)
-	c.generation.otherUpstream.Store(false)
+	c.generation.set(otherUpstream, false)
 	c.main()
 }
 
@@ -71,7 +71,7 @@ func (c *conn) move(now time.Time) {
 		return
 	}
 	c.parting.Store(left > 0)
-	c.generation.otherUpstream.Store(left > 0 || bound)
+	c.generation.set(otherUpstream, left > 0 || bound)
 	switch {
 	case left == 0 && !bound:
 		c.moving = nil

@@ -3,6 +3,7 @@ package handler
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/caddy-gopr/caddy-gopr/gateway"
@@ -34,8 +35,8 @@ func (c *conn) reject(p *piece, b []byte, err error) (drop int, next transport.N
 		if c.searched += int32(drop); c.searched > maxSearch {
 			return 0, c.fail(fmt.Errorf("no frame within %d bytes after a wrong one: %w", maxSearch, err))
 		}
-	case r.Skip > 0:
-		c.skip = r.Skip
+	case r.Skip > 0 && r.Skip <= math.MaxInt32: // above, the length is noise
+		c.skip = int32(r.Skip)
 	default:
 		c.fault(p, err)
 		return 0, c.fail(err)

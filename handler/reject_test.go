@@ -102,7 +102,7 @@ func TestDroppedPayloadComesLater(t *testing.T) {
 		l = newLife(t, newHandler(t, func(h *Handler) { picky(onInvalidDrop)(h); h.MaxPayload = 0 }))
 		stream := join(frame(0x77, 1, payload), request)
 		rest, next := l.feed(stream[:10])
-		if len(rest) > 0 || next != transport.More || l.skip != len(payload) {
+		if len(rest) > 0 || next != transport.More || int(l.skip) != len(payload) {
 			t.Fatalf("after the header: %v, %d bytes left, %d to skip; want %v, 0, %d", next, len(rest), l.skip, transport.More, len(payload))
 		}
 		l.feed(stream[10:], 7)

@@ -183,7 +183,7 @@ func play(t *testing.T, h *Handler, f *wire.Format, v *vector, split []int) {
 		if !errors.As(l.ending(nil).err, &r) || r.Reason.String() != v.Reject.Reason {
 			t.Fatalf("split %v: ends with %v, want reason %s", split, l.ending(nil).err, v.Reject.Reason)
 		}
-	} else if len(rest) != wantRest || l.skip != skipping {
+	} else if len(rest) != wantRest || int(l.skip) != skipping {
 		t.Fatalf("%s, split %v: %d bytes left and %d to skip, want %d and %d", h.OnInvalid, split, len(rest), l.skip, wantRest, skipping)
 	}
 }

@@ -16,10 +16,8 @@ import (
 //
 // It is one piece of memory with its connection: what lives long and is small keeps the memory between its like from being given back.
 type visit struct {
-	pass  *gateway.Pass
-	ours  bool // the socket is not Caddy's any more
-	begun bool // it has come so far that c is a connection
-	c     conn
+	pass gateway.Pass
+	c    conn
 }
 
 // serve returns when the visit has ended, or somebody else serves it: an event loop, or a goroutine without Caddy's connection, its buffer and its stack.
@@ -27,7 +25,7 @@ func (v *visit) serve(cx *layer4.Connection, s *settings) {
 	remote := cx.RemoteAddr()
 	defer v.recovered(remote)
 	first, err := v.begin(cx, s)
-	if !v.begun {
+	if !v.c.begun {
 		v.leave(remote, err)
 		return
 	}
@@ -36,7 +34,7 @@ func (v *visit) serve(cx *layer4.Connection, s *settings) {
 	}
 	switch {
 	case v.c.t.Start(first, v):
-	case v.ours:
+	case v.c.ours:
 		go v.stay(remote, first)
 	default:
 		v.leave(remote, v.c.t.Serve(first))
@@ -72,14 +70,14 @@ func (v *visit) begin(cx *layer4.Connection, s *settings) (first []byte, err err
 	}
 	if nc == net.Conn(tcp) && !s.transport.EventLoop {
 		if own := takeOver(tcp); own != nil {
-			nc, v.ours = own, true
+			nc, v.c.ours = own, true
 		}
 	}
 	c := &v.c
 	c.begin(nc, s, live, time.Now())
 	c.leases.tls = client.TLS
 	live.Add(c)
-	v.begun = true
+	v.c.begun = true
 	if _, err = c.connect(); errors.Is(err, errUnauthorized) {
 		c.end(endingOf(err))
 		err = nil
@@ -99,7 +97,7 @@ func (v *visit) leave(remote net.Addr, err error) {
 		e = ending{reason: reasonPanic}
 		gateway.Log.Error("panic in a gopr connection", "handler", live.Name, "panic", p.Value, "stack", string(p.Stack))
 	}
-	if v.begun {
+	if v.c.begun {
 		if p == nil {
 			e = c.ending(err)
 		}
@@ -114,7 +112,7 @@ func (v *visit) leave(remote net.Addr, err error) {
 	logging{live}.ended(remote, e, info)
 	v.pass.Dismiss(e.reason)
 	live.Ended(info, remote, e.reason, e.err)
-	if v.begun && c.s.accessLog {
+	if v.c.begun && c.s.accessLog {
 		live.LogAccess(&info, remote, e.reason, e.err)
 	}
 }

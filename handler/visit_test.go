@@ -83,7 +83,7 @@ func TestVisitEnds(t *testing.T) {
 		if refused != "" {
 			t.Fatal(refused)
 		}
-		(&visit{pass: pass}).leave(&net.TCPAddr{}, tt.err)
+		(&visit{pass: *pass}).leave(&net.TCPAddr{}, tt.err)
 		closedFor(t, h, tt.want, 1)
 	}
 }

@@ -44,7 +44,7 @@ type loopConn struct {
 	eof     bool    // the peer will send no more; the loop's goroutine alone knows. Here is room for it
 	paused  bool    // nothing is read until Resume; likewise
 	bulk    bool    // its last read brought much; likewise
-	watched uint32  // the events that the poller reports
+	watched uint8   // the events that the poller reports
 	out     *[]byte // unsent bytes; nil: none
 	sent    int     // of which the first so many were sent
 	unsent  int     // what is left of out, and what a writer has in hand
@@ -168,14 +168,14 @@ func (c *loopConn) listen() {
 	if c.phase == fresh || c.phase == closed {
 		return
 	}
-	var events uint32
+	var events uint8
 	if c.reads {
 		events = readable
 	}
 	if c.blocked {
 		events |= writable
 	}
-	c.loop.watch(c.fd, c.watched, events)
+	c.loop.watch(c.fd, uint32(c.watched), uint32(events))
 	c.watched = events
 }
 
