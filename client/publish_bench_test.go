@@ -46,6 +46,9 @@ func acker(nc net.Conn) {
 			if err != nil {
 				return
 			}
+			if e.QoS == 0 {
+				continue // nobody waits for anything
+			}
 			ack := uint8(wire.CmdPubAck)
 			if e.QoS == 2 {
 				ack = wire.CmdPubRec

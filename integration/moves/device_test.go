@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-gopr/caddy-gopr/delivery"
 	"github.com/caddy-gopr/caddy-gopr/qos"
+	"github.com/caddy-gopr/caddy-gopr/upstream"
 	"github.com/caddy-gopr/caddy-gopr/wire"
 )
 
@@ -119,6 +120,9 @@ func (c *conn) Resume() {
 	c.full = false
 	c.ring()
 }
+
+// From implements delivery.Client: the backend of these tests does not ask.
+func (c *conn) From() (none upstream.Client) { return none }
 
 func (c *conn) End(err error) {
 	c.mu.Lock()
