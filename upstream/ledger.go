@@ -61,15 +61,29 @@ func (o *inOrderOf) enter(by *pooled, frames []byte, asks int, now time.Time) ([
 func (o *inOrderOf) undo() { o.unpush() }
 
 func (o *inOrderOf) answered(*wire.Frame) (by *pooled, at time.Time, err error) {
-	if o.len() == 0 {
+	by, at, n := o.first()
+	if n == 0 {
 		return nil, at, ErrUnasked
 	}
+	o.strike(1)
+	return by, at, nil
+}
+
+// first is who gets the next answer, when he asked, and how many in a row are his; 0: nobody asked.
+func (o *inOrderOf) first() (by *pooled, at time.Time, n int) {
+	if o.len() == 0 {
+		return nil, at, 0
+	}
 	a := o.at(0)
-	by, at = a.by, a.at
-	if a.n--; a.n == 0 {
+	return a.by, a.at, a.n
+}
+
+// strike strikes out so many answers of his.
+func (o *inOrderOf) strike(n int) {
+	a := o.at(0)
+	if a.n -= n; a.n == 0 {
 		o.shift()
 	}
-	return by, at, nil
 }
 
 func (o *inOrderOf) late(before time.Time) (who []*pooled) {

@@ -37,6 +37,15 @@ type shared struct {
 	n          int
 	read       time.Time // when the piece came; zero: nothing of it was an answer yet
 	took       tally     // of the piece
+	turn       turn      // whose the next answers are, where the ledger can tell
+}
+
+// turn is the oldest asking of a ledger that has nothing but the order, while its answers come: they are counted here, and struck out together.
+type turn struct {
+	by   *pooled
+	at   time.Time
+	came int // answers that are not struck out yet
+	left int // that are still to come
 }
 
 // submit sends a client's frames, of which asks are requests. false: the link has no room for them; nothing was sent.
@@ -117,8 +126,20 @@ func (s *shared) Frame(piece []byte, start, end int, f *wire.Frame) {
 
 // strike takes the request that a frame answers out of the ledger. An answer that belongs to none ends the link: from now on nothing can be sent.
 func (s *shared) strike(f *wire.Frame) (by *pooled, at time.Time, err error) {
+	if t := &s.turn; t.left > 0 {
+		t.left--
+		t.came++
+		return t.by, t.at, nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.settle()
+	if order, ok := s.ledger.(*inOrderOf); ok {
+		if by, at, n := order.first(); n > 0 {
+			s.turn = turn{by, at, 1, n - 1}
+			return by, at, nil
+		}
+	}
 	if by, at, err = s.ledger.answered(f); err != nil {
 		s.dead = true
 		s.reckon()
@@ -126,10 +147,25 @@ func (s *shared) strike(f *wire.Frame) (by *pooled, at time.Time, err error) {
 	return by, at, err
 }
 
+// settle strikes out the answers that were counted only. Until then the ledger has them as unanswered, which nobody is the worse for: it is no longer than a piece.
+// s.mu is held.
+func (s *shared) settle() {
+	if t := &s.turn; t.came > 0 {
+		s.ledger.(*inOrderOf).strike(t.came)
+		t.came = 0
+	}
+}
+
 // Flush implements client.Receiver. Reading never stops for one client: the others' answers are behind his.
 func (s *shared) Flush(piece []byte) (more bool) {
 	s.took.flush(&s.b.requests)
 	s.read = time.Time{}
+	if s.turn.came > 0 {
+		s.mu.Lock()
+		s.settle()
+		s.mu.Unlock()
+	}
+	s.turn = turn{}
 	if s.n > 0 {
 		s.deliver(piece)
 		s.g.serveWaiting()
@@ -156,6 +192,7 @@ func (s *shared) rest() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.idle = time.Now()
+	s.settle()
 	if !s.retired.IsZero() && s.ledger.open() == 0 {
 		s.conn.Close(errRetired)
 	}
