@@ -11,10 +11,10 @@ import (
 // its writes are in order.
 
 const (
-	// slotSize is what one such read can bring, and the most of one such write. A connection that had more to bring is read by itself, with more room.
+	// slotSize is what one such read can bring. A connection that had more to bring is read by itself, with more room.
 	slotSize = 16 << 10
-	// gatherBelow is the size above which a write has more to gain from not being copied than from company.
-	gatherBelow = 8 << 10
+	// shortBelow is the size from which a read has more to gain from room for all that has come, and a write from not being copied, than from company.
+	shortBelow = 4 << 10
 )
 
 // ringsOff is the environment's word: for operators, to compare and to rule them out.
@@ -118,7 +118,7 @@ func (c *loopConn) arrived(b []byte, errno syscall.Errno) {
 	case len(b) == 0:
 		c.peerEnded()
 	default:
-		c.bulk = len(b) == slotSize
+		c.bulk = len(b) >= shortBelow
 		used, next := c.logic.Data(time.Now(), b)
 		if used < len(b) {
 			c.keep(b[used:])
@@ -131,7 +131,7 @@ func (c *loopConn) arrived(b []byte, errno syscall.Errno) {
 func (l *loop) depart() {
 	for i, c := range l.batch {
 		c.mu.Lock()
-		if c.flush && c.phase == open && c.out != nil && !c.busy && !c.blocked && c.werr == nil && len(*c.out)-c.sent <= slotSize {
+		if c.flush && c.phase == open && c.out != nil && !c.busy && !c.blocked && c.werr == nil && len(*c.out)-c.sent < shortBelow {
 			p, sent := c.out, c.sent
 			c.out, c.sent, c.flush, c.busy = nil, 0, false, true
 			l.outs = append(l.outs, departure{c, p, sent, i})

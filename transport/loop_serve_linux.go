@@ -86,7 +86,7 @@ func (c *loopConn) readable() {
 		}
 		return
 	}
-	c.bulk = got >= slotSize
+	c.bulk = got >= shortBelow
 	used, next := c.logic.Data(time.Now(), (*p)[:n+got])
 	c.leave(p, (*p)[used:n+got])
 	c.follow(next)

@@ -20,7 +20,7 @@ func (c *loopConn) Write(b []byte) (full bool, err error) {
 	case len(b) == 0:
 		return c.full, nil
 	}
-	if c.busy || c.out != nil || len(b) <= gatherBelow && c.loop.gathers() { // what was appended goes first
+	if c.busy || c.out != nil || len(b) < shortBelow && c.loop.gathers() { // what was appended goes first
 		c.add(b)
 		switch {
 		case c.busy || c.blocked:
